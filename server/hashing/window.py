@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol, Self, cast
 CAPACITY = 256 * 1024
 """Bytes in a buffer. Most tagged headers fit, and it stays in the processor's cache while it is hashed."""
 
+_SEARCH_STEP = 64 * 1024
 _NONE = memoryview(b"")
 _spare: list[memoryview] = []  # fresh pages fault on every file; list.pop and append are atomic across threads
 
@@ -76,3 +77,15 @@ class Window:
         self._filled = self._readinto(self._buffer) or 0
         self._start = offset
         return self._buffer[: min(length, self._filled)]
+
+    def find(self, wanted: bytes, offset: int) -> int:
+        """Offset of the next `wanted` at or after `offset`; -1 when there is none. Leaves the buffer where it is."""
+        while offset < self.size:
+            block = self.read(offset, _SEARCH_STEP)
+            at = block.find(wanted)
+            if at >= 0:
+                return offset + at
+            if len(block) < _SEARCH_STEP:
+                break
+            offset += len(block) - len(wanted) + 1
+        return -1
