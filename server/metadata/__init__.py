@@ -1,0 +1,1 @@
+"""Owns what a file *says*: its tags and its technical facts, whatever container they are kept in."""

@@ -1,0 +1,1 @@
+"""Tag formats: each module reads one of them into a Draft, whichever container it was found in."""
