@@ -22,6 +22,7 @@ _OBJECT = struct.Struct("<16sQ")
 _HEADER_OBJECT_SIZE = 30
 _DATA_OBJECT_SIZE = 50
 _MAX_OBJECTS = 4096
+_MAX_PACKETS = 1 << 22
 _FIELD_SIZES = (0, 1, 2, 4)  # by the two bits that give the size of a length field
 
 
@@ -40,12 +41,15 @@ def spans(window: Window, start: int) -> Iterator[Span]:
     A media object may be cut into payloads differently by each writer; joined, the pieces are the same.
     """
     header = _read_header(window, start)
-    offset, end = _find_packets(window, start)
-    while offset < end:
+    first, end = _find_packets(window, start)
+    if first > window.size:
+        raise errors.AudioTruncated
+    for number, offset in enumerate(range(first, end, header.packet_size)):
+        if number == _MAX_PACKETS:
+            raise errors.ContainerTooComplex("There are more packets than any recording has.")
         packet = window.view(offset, header.packet_size)
         for at, length in _payloads(packet, header):
             yield Span(offset + at, length)
-        offset += header.packet_size
 
 
 def _objects(window: Window, offset: int) -> Iterator[tuple[bytes, int, int]]:
@@ -71,8 +75,6 @@ def _read_header(window: Window, start: int) -> _Header:
             stream = int.from_bytes(window.read(offset + 72, 2), "little") & 0x7F
         elif kind == _DATA:
             break
-    else:
-        raise errors.AudioTruncated
     if stream is None:
         raise errors.AudioMissing
     if not 0 < packet_size <= CAPACITY:
@@ -81,12 +83,17 @@ def _read_header(window: Window, start: int) -> _Header:
 
 
 def _find_packets(window: Window, start: int) -> tuple[int, int]:
-    for kind, offset, size in _objects(window, start):
-        if kind == _DATA:
-            # A broadcast doesn't know its size; its packets reach to the end.
-            end = offset + size if size > _DATA_OBJECT_SIZE else window.size
-            return offset + _DATA_OBJECT_SIZE, min(end, window.size)
-    raise errors.AudioTruncated
+    """Offsets of the first data packet and of the end of the last."""
+    found = next(((offset, size) for kind, offset, size in _objects(window, start) if kind == _DATA), None)
+    if found is None:  # the header's size is wrong
+        offset = window.find(_DATA, start + _HEADER_OBJECT_SIZE)
+        if offset < 0:
+            raise errors.AudioTruncated
+        found = offset, int.from_bytes(window.read(offset + 16, 8), "little")
+    offset, size = found
+    # A broadcast doesn't know its size; its packets reach to the end.
+    end = offset + size if size > _DATA_OBJECT_SIZE else window.size
+    return offset + _DATA_OBJECT_SIZE, min(end, window.size)
 
 
 def _payloads(packet: memoryview, header: _Header) -> Iterator[tuple[int, int]]:

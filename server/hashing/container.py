@@ -36,25 +36,24 @@ class Container(StrEnum):
     OPTIMFROG = "optimfrog"
 
 
-_MAGIC: tuple[tuple[bytes, Container], ...] = (
-    (b"fLaC", Container.FLAC),
-    (b"OggS", Container.OGG),
-    (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00", Container.W64),
-    (b"ADIF", Container.ADIF),
-    (b"caff", Container.CAF),
-    (b".snd", Container.AU),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", Container.ASF),
-    (b"MAC ", Container.APE),
-    (b"wvpk", Container.WAVPACK),
-    (b"TTA1", Container.TTA),
-    (b"MPCK", Container.MUSEPACK),
-    (b"MP+", Container.MUSEPACK),
-    (b"DSD ", Container.DSF),
-    (b"\x1a\x45\xdf\xa3", Container.MATROSKA),
-    (b"tBaK", Container.TAK),
-    (b"OFR ", Container.OPTIMFROG),
-)
-"""A file of this kind begins with these bytes."""
+_MAGIC: dict[bytes, Container] = {
+    b"fLaC": Container.FLAC,
+    b"OggS": Container.OGG,
+    b"ADIF": Container.ADIF,
+    b"riff": Container.W64,
+    b"caff": Container.CAF,
+    b".snd": Container.AU,
+    b"\x30\x26\xb2\x75": Container.ASF,
+    b"MAC ": Container.APE,
+    b"wvpk": Container.WAVPACK,
+    b"TTA1": Container.TTA,
+    b"MPCK": Container.MUSEPACK,
+    b"DSD ": Container.DSF,
+    b"\x1a\x45\xdf\xa3": Container.MATROSKA,
+    b"tBaK": Container.TAK,
+    b"OFR ": Container.OPTIMFROG,
+}
+"""The first four bytes of a file of this kind."""
 
 _FORMS: dict[tuple[bytes, bytes], Container] = {
     (b"RIFF", b"WAVE"): Container.WAV,
@@ -115,11 +114,12 @@ def identify_window(window: Window, name: str) -> Container | None:
 
 
 def _by_magic(magic: bytes) -> Container | None:
+    if container := _MAGIC.get(magic[:4]):
+        return container
     if form := _FORMS.get((magic[:4], magic[8:12])):
         return form
-    for start, container in _MAGIC:
-        if magic.startswith(start):
-            return container
+    if magic[:3] == b"MP+":
+        return Container.MUSEPACK
     if magic[:4] == b"FRM8" and magic[12:16] == b"DSD ":
         return Container.DFF
     if magic[4:8] in _MP4_ATOMS and magic[8:12] not in _PICTURE_BRANDS:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from server.hashing import errors
 from server.hashing.window import Window
+
+MAX_ELEMENTS = 1 << 22
+"""Elements looked at in one file: a day of blocks of 20 ms."""
+
+BYTES_PER_ELEMENT = 8
+SPARE_ELEMENTS = 100_000
+"""A file that has more elements than this has few that are smaller than `BYTES_PER_ELEMENT` on average."""
 
 _LONGEST_HEADER = 12
 _LONGEST_ID = 4
@@ -30,37 +38,49 @@ def variable_size(first: int) -> int:
     return 9 - first.bit_length()
 
 
-def element_at(window: Window, offset: int) -> Element | None:
-    """The element at `offset`; None at the end of the file, and where no element can be."""
-    header = window.view(offset, _LONGEST_HEADER)
-    if len(header) < 2:
-        return None
-    id_size = variable_size(header[0])
-    if id_size > _LONGEST_ID or id_size >= len(header):
-        return None
-    size_size = variable_size(header[id_size])
-    body = id_size + size_size
-    if size_size > _LONGEST_NUMBER or body > len(header):
-        return None
-    unknown = (1 << 7 * size_size) - 1
-    size = int.from_bytes(header[id_size:body], "big") & unknown
-    kind = int.from_bytes(header[:id_size], "big")
-    return Element(kind, offset + body, -1 if size == unknown else offset + body + size)
+class Walk:
+    """The elements of one document. Counts them, so that a file made of nothing else comes to an end."""
 
+    __slots__ = ("_left", "_window")
 
-def children(window: Window, parent: Element) -> Iterator[Element]:
-    """The children of a parent of known size, up to the first that doesn't know its own."""
-    offset, end = parent.offset, min(parent.end, window.size)
-    while offset < end:
-        child = element_at(window, offset)
-        if child is None or child.end < 0:
-            return
-        yield child
-        offset = child.end
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._left = min(MAX_ELEMENTS, SPARE_ELEMENTS + window.size // BYTES_PER_ELEMENT)
 
+    def element(self, offset: int) -> Element | None:
+        """The element at `offset`; None at the end of the file, and where no element can be.
 
-def number(window: Window, element: Element) -> int:
-    """The value of an unsigned integer element."""
-    return int.from_bytes(
-        window.read(element.offset, max(0, min(_LONGEST_NUMBER, element.end - element.offset))), "big"
-    )
+        Raises ContainerTooComplex.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise errors.ContainerTooComplex("There are more elements than any recording has.")
+        header = self._window.view(offset, _LONGEST_HEADER)
+        if len(header) < 2:
+            return None
+        id_size = variable_size(header[0])
+        if id_size > _LONGEST_ID or id_size >= len(header):
+            return None
+        size_size = variable_size(header[id_size])
+        body = id_size + size_size
+        if size_size > _LONGEST_NUMBER or body > len(header):
+            return None
+        unknown = (1 << 7 * size_size) - 1
+        size = int.from_bytes(header[id_size:body], "big") & unknown
+        kind = int.from_bytes(header[:id_size], "big")
+        return Element(kind, offset + body, -1 if size == unknown else offset + body + size)
+
+    def children(self, parent: Element) -> Iterator[Element]:
+        """The children of a parent of known size, up to the first that doesn't know its own."""
+        offset, end = parent.offset, min(parent.end, self._window.size)
+        while offset < end:
+            child = self.element(offset)
+            if child is None or child.end < 0:
+                return
+            yield child
+            offset = child.end
+
+    def number(self, element: Element) -> int:
+        """The value of an unsigned integer element."""
+        length = max(0, min(_LONGEST_NUMBER, element.end - element.offset))
+        return int.from_bytes(self._window.read(element.offset, length), "big")

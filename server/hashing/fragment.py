@@ -24,7 +24,7 @@ def spans(window: Window, walk: Walk, fragment: Atom, track: int, default_size: 
     for part in walk.children(fragment):
         if part.kind != b"traf":
             continue
-        header = walk.find(part, b"tfhd")
+        header = walk.children_by_kind(part).get(b"tfhd")
         if header is None:
             continue
         track_id, base, size = _read_header(window, header, fragment.start, previous_end, default_size)

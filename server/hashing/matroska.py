@@ -18,7 +18,6 @@ _PARENTS = {_SEGMENT, _CLUSTER, _BLOCK_GROUP}
 _AUDIO = 2
 _HEADER_STRIPPING = 3
 _XIPH_LACING, _FIXED_LACING, _EBML_LACING = 1, 2, 3
-_MAX_ELEMENTS = 1 << 22  # a day of blocks of 20 ms
 _NOTHING = Span(0, 0)
 
 
@@ -35,12 +34,10 @@ def spans(window: Window, start: int) -> Iterator[Span]:
     Frames joined in one block by lacing are the same as frames in blocks of their own. Parents are entered by going on
     at their body, so clusters of unknown size, as a live stream has them, need no special care.
     """
+    walk = ebml.Walk(window)
     track = None
     offset = start
-    for _ in range(_MAX_ELEMENTS):
-        element = ebml.element_at(window, offset)
-        if element is None:
-            break
+    while element := walk.element(offset):
         kind, offset, end = element
         if kind in _PARENTS:
             continue
@@ -50,43 +47,41 @@ def spans(window: Window, start: int) -> Iterator[Span]:
             if track is not None:
                 yield from _frames(window, track, offset, min(end, window.size))
         elif kind == _TRACKS and track is None:
-            track = _first_audio_track(window, element)
+            track = _first_audio_track(walk, element)
         offset = end
-    else:
-        raise errors.ContainerTooComplex("There are more elements than any recording has.")
     if track is None:
         raise errors.AudioMissing if offset <= window.size else errors.AudioTruncated
 
 
-def _first_audio_track(window: Window, tracks: ebml.Element) -> _Track | None:
-    for entry in ebml.children(window, tracks):
+def _first_audio_track(walk: ebml.Walk, tracks: ebml.Element) -> _Track | None:
+    for entry in walk.children(tracks):
         if entry.kind != _TRACK_ENTRY:
             continue
         number = kind = 0
         stripped = _NOTHING
-        for field in ebml.children(window, entry):
+        for field in walk.children(entry):
             if field.kind == _TRACK_NUMBER:
-                number = ebml.number(window, field)
+                number = walk.number(field)
             elif field.kind == _TRACK_TYPE:
-                kind = ebml.number(window, field)
+                kind = walk.number(field)
             elif field.kind == _ENCODINGS:
-                stripped = _stripped_header(window, field)
+                stripped = _stripped_header(walk, field)
         if kind == _AUDIO:
             return _Track(number, stripped)
     return None
 
 
-def _stripped_header(window: Window, encodings: ebml.Element) -> Span:
-    for encoding in ebml.children(window, encodings):
+def _stripped_header(walk: ebml.Walk, encodings: ebml.Element) -> Span:
+    for encoding in walk.children(encodings):
         if encoding.kind != _ENCODING:
             continue
-        for compression in ebml.children(window, encoding):
+        for compression in walk.children(encoding):
             if compression.kind != _COMPRESSION:
                 continue
             algorithm, settings = 0, _NOTHING
-            for field in ebml.children(window, compression):
+            for field in walk.children(compression):
                 if field.kind == _ALGORITHM:
-                    algorithm = ebml.number(window, field)
+                    algorithm = walk.number(field)
                 elif field.kind == _SETTINGS:
                     settings = Span(field.offset, field.end - field.offset)
             if algorithm == _HEADER_STRIPPING:

@@ -43,27 +43,36 @@ def spans(window: Window, start: int) -> Iterator[Span]:
 
 
 def _first_audio_track(window: Window, walk: Walk, movie: Atom) -> _Track:
-    for track in walk.children(movie):
-        if track.kind != b"trak":
-            continue
-        media = walk.find(track, b"mdia")
-        handler = media and walk.find(media, b"hdlr")
-        if not media or not handler or window.read(handler.offset + 8, 4) != b"soun":
-            continue
-        number = _track_id(window, walk.find(track, b"tkhd"))
-        return _Track(number, walk.find(media, b"minf", b"stbl"), _default_size(window, walk, movie, number))
-    raise errors.AudioMissing
+    extends: Atom | None = None
+    header: Atom | None = None
+    table: Atom | None = None
+    is_found = False
+    for atom in walk.children(movie):
+        if atom.kind == b"mvex":
+            extends = atom
+        elif atom.kind == b"trak" and not is_found:
+            track = walk.children_by_kind(atom)
+            media = walk.children_by_kind(track.get(b"mdia"))
+            handler = media.get(b"hdlr")
+            if handler and window.read(handler.offset + 8, 4) == b"soun":
+                is_found = True
+                header = track.get(b"tkhd")
+                table = walk.children_by_kind(media.get(b"minf")).get(b"stbl")
+    if not is_found:
+        raise errors.AudioMissing
+    number = _track_id(window, header)
+    return _Track(number, table, _default_size(window, walk, extends, number))
 
 
 def _track_id(window: Window, header: Atom | None) -> int:
     if header is None:
         return 0
-    version = window.read(header.offset, 1)
-    return int.from_bytes(window.read(header.offset + (20 if version == b"\1" else 12), 4), "big")
+    fields = window.read(header.offset, 24)
+    at = 20 if fields[:1] == b"\1" else 12  # version 1 has longer times in front of it
+    return int.from_bytes(fields[at : at + 4], "big")
 
 
-def _default_size(window: Window, walk: Walk, movie: Atom, number: int) -> int:
-    extends = walk.find(movie, b"mvex")
+def _default_size(window: Window, walk: Walk, extends: Atom | None, number: int) -> int:
     for defaults in walk.children(extends) if extends else ():
         fields = window.read(defaults.offset, 20)
         if defaults.kind == b"trex" and int.from_bytes(fields[4:8], "big") == number:

@@ -36,7 +36,7 @@ def _audio_packets(window: Window, offset: int) -> Iterator[Span]:
     for _ in range(_MAX_PACKETS):
         header = window.read(offset, 2 + _MAX_SIZE_BYTES)
         size, header_size = _packet_size(header)
-        if size < header_size:
+        if not size or size < header_size:
             break
         if header[:2] == b"AP":
             has_audio = True

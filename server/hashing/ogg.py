@@ -84,7 +84,7 @@ def spans(window: Window, start: int) -> Iterator[Span]:
             yield Span(body, length)
             continue
         first = headers.pass_by(table, window.view(body, length))
-        if first is not None:
+        if first is not None and body + first <= window.size:
             headers, has_audio = None, True
             yield Span(body + first, length - first)
     else:

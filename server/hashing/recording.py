@@ -35,9 +35,9 @@ from server.hashing import (
 )
 from server.hashing.container import Container, identify_window
 from server.hashing.span import Span
-from server.hashing.window import CAPACITY, Window
+from server.hashing.window import Window
 
-_MAX_SPANS = 1 << 23
+_MAX_SPANS = 1 << 22  # a day of blocks of 20 ms
 
 _PAYLOADS: dict[Container, Callable[[Window, int], Iterator[Span]]] = {
     Container.MPEG: mpeg.spans,
@@ -88,7 +88,7 @@ def audio_hash(file: BinaryIO, container: Container) -> str | None:
     """
     with Window(file) as window:
         window.view(0, 1)
-        return _hash(window, container)
+        return hash_window(window, container)
 
 
 def hash_file(path: Path) -> Recording:
@@ -99,23 +99,29 @@ def hash_file(path: Path) -> Recording:
     with path.open("rb", buffering=0) as file, Window(file) as window:
         window.view(0, 1)
         container = identify_window(window, path.name)
-        return Recording(container, _hash(window, container) if container else None)
+        return Recording(container, hash_window(window, container) if container else None)
 
 
-def _hash(window: Window, container: Container) -> str | None:
+def hash_window(window: Window, container: Container) -> str | None:
+    """`audio_hash`, for a file that is looked at already."""
     start = wrapping.leading(window).end
     digest = xxhash.xxh3_128()
-    hashed = 0
+    hashed = promised = 0
     most = 2 * window.size  # a plan that counts the same bytes over and over isn't a recording
     for number, (first, length) in enumerate(_PAYLOADS[container](window, start)):
-        offset, end = first, min(first + length, window.size)
-        hashed += max(0, end - offset)
-        if hashed > most or number == _MAX_SPANS:
-            raise errors.ContainerTooComplex("The audio is said to lie in the same bytes many times over.")
-        while offset < end:
-            view = window.view(offset, min(end - offset, CAPACITY))
-            if not view:
+        promised += length
+        offset, left = first, length
+        while left > 0:
+            view = window.piece(offset, left)
+            got = len(view)
+            if not got:
                 break
             digest.update(view)
-            offset += len(view)
+            hashed += got
+            left -= got
+            offset += got
+        if hashed > most or number == _MAX_SPANS:
+            raise errors.ContainerTooComplex("The audio is said to lie in the same bytes many times over.")
+    if promised and not hashed:
+        raise errors.AudioTruncated
     return digest.hexdigest() if hashed else None

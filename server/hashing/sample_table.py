@@ -25,7 +25,7 @@ def spans(window: Window, walk: Walk, table: Atom) -> Iterator[Span]:
 
     Raises ContainerDamaged when one of the tables is missing.
     """
-    atoms = {atom.kind: atom for atom in walk.children(table)}
+    atoms = walk.children_by_kind(table)
     offsets, runs = atoms.get(b"stco") or atoms.get(b"co64"), atoms.get(b"stsc")
     sizes = _sizes(window, atoms)
     if offsets is None or runs is None or sizes is None:

@@ -65,18 +65,26 @@ class Window:
 
         Moves the buffer when it doesn't hold them. Empty at and beyond the end of the file.
         """
-        length = max(0, min(length, self.size - offset, CAPACITY))
         within = offset - self._start
+        if 0 <= within <= self._filled - length:
+            return self._buffer[within : within + length]
+        length = min(length, self.size - offset, CAPACITY)
         if self._buffer is _NONE:
             self._buffer = _spare.pop() if _spare else memoryview(bytearray(CAPACITY))
-        elif 0 <= within <= self._filled - length:
-            return self._buffer[within : within + length]
-        if not length or offset < 0:
+        if length <= 0 or offset < 0:
             return self._buffer[:0]
-        self._file.seek(offset)
-        self._filled = self._readinto(self._buffer) or 0
-        self._start = offset
-        return self._buffer[: min(length, self._filled)]
+        if not 0 <= within <= self._filled - length:
+            self._file.seek(offset)
+            self._filled = self._readinto(self._buffer) or 0
+            self._start, within = offset, 0
+        return self._buffer[within : min(within + length, self._filled)]
+
+    def piece(self, offset: int, length: int) -> memoryview:
+        """Some of the `length` bytes at `offset`: those the buffer holds already, or else all that fit into it."""
+        within = offset - self._start
+        if 0 <= within < self._filled:
+            return self._buffer[within : min(within + length, self._filled)]
+        return self.view(offset, length)
 
     def find(self, wanted: bytes, offset: int) -> int:
         """Offset of the next `wanted` at or after `offset`; -1 when there is none. Leaves the buffer where it is."""
