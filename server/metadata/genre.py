@@ -6,13 +6,14 @@ import re
 
 from mutagen._constants import GENRES
 
+_AS_SPECIFIED = {40: "AlternRock"}  # which mutagen's list writes out
 _REFERENCES = re.compile(r"(?:\((?:\d{1,3}|RX|CR)\))+")
 _WORDS = {"RX": "Remix", "CR": "Cover"}
 
 
 def named(number: int) -> str | None:
     """The genre with a number in the ID3v1 list."""
-    return GENRES[number] if 0 <= number < len(GENRES) else None
+    return _AS_SPECIFIED.get(number, GENRES[number]) if 0 <= number < len(GENRES) else None
 
 
 def resolve(value: str) -> list[str]:

@@ -12,7 +12,24 @@ from server.metadata.draft import Draft
 from server.metadata.errors import EmptyFile, UnknownContainer
 from server.metadata.guard import attempt, describe
 from server.metadata.model import Metadata
-from server.metadata.readers import aiff, by_mutagen, flac, mpeg, ogg, wav
+from server.metadata.readers import (
+    adts,
+    aiff,
+    ape,
+    asf,
+    au,
+    by_mutagen,
+    caf,
+    dsd,
+    flac,
+    matroska,
+    mp4,
+    mpeg,
+    ogg,
+    tta,
+    wav,
+    wavpack,
+)
 from server.metadata.source import Source
 from server.metadata.tagging import envelope
 
@@ -23,9 +40,20 @@ READERS: dict[Container, Reader] = {
     Container.MPEG: mpeg.read,
     Container.FLAC: flac.read,
     Container.OGG: ogg.read,
+    Container.MP4: mp4.read,
     Container.WAV: wav.read,
     Container.W64: wav.read_w64,
     Container.AIFF: aiff.read,
+    Container.ADTS: adts.read,
+    Container.ASF: asf.read,
+    Container.MATROSKA: matroska.read,
+    Container.CAF: caf.read,
+    Container.AU: au.read,
+    Container.APE: ape.read,
+    Container.WAVPACK: wavpack.read,
+    Container.TTA: tta.read,
+    Container.DSF: dsd.read_dsf,
+    Container.DFF: dsd.read_dff,
 }
 """Our own reader of each container. mutagen is tried where there is none and where it fails."""
 

@@ -10,7 +10,7 @@ from server.metadata.errors import Damaged
 from server.metadata.guard import attempt
 from server.metadata.model import BitRateMode
 from server.metadata.source import Source
-from server.metadata.tagging import envelope, id3, riff_info
+from server.metadata.tagging import envelope, id3_tag, riff_info
 
 _LAYOUT = chunks.Layout("big", alignment=2)
 _TEXT_CHUNKS = {b"NAME": "title", b"AUTH": "artist", b"ANNO": "comment"}
@@ -47,7 +47,7 @@ def read(source: Source, draft: Draft) -> None:
         elif chunk.kind == b"SSND":
             audio_size = max(0, min(chunk.size - 8, source.size - chunk.offset))
         elif chunk.kind in (b"ID3 ", b"id3 "):
-            attempt(draft, id3.read, draft, source, chunk.offset, min(chunk.size, source.size - chunk.offset))
+            attempt(draft, id3_tag.read, draft, source, chunk.offset, min(chunk.size, source.size - chunk.offset))
         elif field := _TEXT_CHUNKS.get(chunk.kind):
             texts.add(field, [riff_info.decode(source.at(chunk.offset, min(chunk.size, _MAX_TEXT)))])
     draft.fill_from(texts)

@@ -40,6 +40,7 @@ from server.metadata.tagging import apev2, asf, id3, mp4, vorbis
 _CLASSES: dict[Container, type[FileType]] = {
     Container.MPEG: MP3,
     Container.ADTS: AAC,
+    Container.ADIF: AAC,
     Container.FLAC: FLAC,
     Container.MP4: MP4,
     Container.WAV: WAVE,
@@ -64,6 +65,7 @@ _OGG_CLASSES: dict[bytes, tuple[type[FileType], str]] = {
 }
 _CODECS = {
     Container.ADTS: "aac",
+    Container.ADIF: "aac",
     Container.FLAC: "flac",
     Container.WAV: "pcm",
     Container.AIFF: "pcm",
@@ -145,10 +147,10 @@ def _fill_mp4(draft: Draft, tags: MP4Tags) -> None:
 def _fill_asf(draft: Draft, tags: ASFTags) -> None:
     texts = [(name, str(value)) for name, value in tags if not isinstance(value, ASFByteArrayAttribute)]
     asf.fill(draft, texts)
-    value: Any
-    for name, value in tags:
-        if name == "WM/Picture" and isinstance(value, ASFByteArrayAttribute):
-            asf.add_picture(draft, value.value)
+    attribute: Any
+    for name, attribute in tags:
+        if name == "WM/Picture":
+            asf.add_picture(draft, attribute.value)
         elif name in ("WM/Lyrics", "WM/Lyrics_Synchronised"):
             draft.has_lyrics = True
 

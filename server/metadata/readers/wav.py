@@ -15,7 +15,7 @@ from server.metadata.errors import Damaged
 from server.metadata.guard import attempt
 from server.metadata.model import BitRateMode
 from server.metadata.source import Source
-from server.metadata.tagging import envelope, id3, riff_info
+from server.metadata.tagging import envelope, id3_tag, riff_info
 
 _RIFF = chunks.Layout("little", alignment=2)
 _W64 = chunks.Layout("little", id_size=16, size_size=8, counts_header=True, alignment=8)
@@ -77,7 +77,7 @@ def _read_chunks(source: Source, draft: Draft, start: int, layout: chunks.Layout
         elif kind == b"LIST" or chunk.kind == _W64_LIST:
             _read_list(source, info, offset, size)
         elif kind in (b"id3 ", b"ID3 "):
-            attempt(draft, id3.read, draft, source, offset, min(size, source.size - offset))
+            attempt(draft, id3_tag.read, draft, source, offset, min(size, source.size - offset))
         elif kind == b"bext":
             _read_broadcast(source, info, offset)
         elif kind == b"acid":

@@ -6,7 +6,7 @@ from server.hashing import wrapping
 from server.metadata.draft import Draft
 from server.metadata.guard import attempt
 from server.metadata.source import Source
-from server.metadata.tagging import apev2, id3, id3v1
+from server.metadata.tagging import apev2, id3, id3_tag, id3v1
 
 _MAX_STACKED = 8
 _TAIL = 160
@@ -20,7 +20,7 @@ def read_leading(source: Source, draft: Draft) -> int:
         size = id3.tag_size(source.at(offset, id3.HEADER_SIZE))
         if not size:
             break
-        attempt(draft, id3.read, draft, source, offset, size)
+        attempt(draft, id3_tag.read, draft, source, offset, size)
         offset += size
     return min(offset, source.size)
 
@@ -38,6 +38,6 @@ def read_trailing(source: Source, draft: Draft, start: int) -> int:
     if b"LYRICSBEGIN" in source.at(end, min(_MAX_LYRICS, source.size - end)):
         draft.has_lyrics = True
     if source.at(end, 3) == b"ID3" and (size := id3.tag_size(source.at(end, id3.HEADER_SIZE))):
-        attempt(draft, id3.read, draft, source, end, size)
+        attempt(draft, id3_tag.read, draft, source, end, size)
     id3v1.fill(draft, source.at(source.size - id3v1.SIZE, id3v1.SIZE))
     return end

@@ -11,14 +11,9 @@ from mutagen.id3 import ID3, TextFrame
 
 from server.metadata import fields, genre, rating
 from server.metadata.draft import Draft
-from server.metadata.errors import TooComplex, Truncated
 from server.metadata.guard import check_id3
-from server.metadata.source import Source
 
 HEADER_SIZE = 10
-MAX_SIZE = 128 << 20
-"""Bytes. Tags with a picture of 40 MiB exist."""
-
 ID3V1_COMMENT = "ID3v1 Comment"  # the description under which mutagen keeps an ID3v1 comment
 
 _TEXT_FIELDS = {
@@ -44,6 +39,10 @@ _TEXT_FIELDS = {
     "TDRC": "date",
     "TORY": "original_date",
 }
+_TEXTS_OF_OTHER_FIELDS = ("TCON", "TYER", "TDAT", "TIME")
+WANTED_TEXTS = (*_TEXT_FIELDS, *_TEXTS_OF_OTHER_FIELDS)
+"""The text frames that `fill` looks at."""
+
 _MIME_TYPES = {"PNG": "image/png", "JPG": "image/jpeg"}  # ID3v2.2 has three letters
 _MASTER_CHANNEL = 1
 _FOUR_DIGITS = re.compile(r"\d{4}")
@@ -76,16 +75,6 @@ def tag_size(header: bytes) -> int:
         return 0
     size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
     return size + (20 if header[5] & 0x10 else HEADER_SIZE)
-
-
-def read(draft: Draft, source: Source, offset: int, size: int) -> None:
-    """Read the tag at `offset` into the draft. Raises what the parser does."""
-    if size > MAX_SIZE:
-        raise TooComplex(f"The ID3 tag claims {size >> 20} MiB.")
-    tag = source.at(offset, size)
-    fill(draft, parse(tag))
-    if len(tag) < size:
-        raise Truncated("The file ends inside its ID3 tag.")
 
 
 def parse(tag: bytes) -> Id3Frames:
