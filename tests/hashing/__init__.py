@@ -1,0 +1,1 @@
+"""What a recording is, whatever is done to its file."""
