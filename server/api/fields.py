@@ -1,0 +1,104 @@
+"""Marshmallow fields for what the contract fixes: ids, times, lists in a query, JSON numbers without NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from server import clock, ids
+
+
+class StrictSchema(Schema):
+    """An input schema: what it doesn't know is an error that names it."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class Id(fields.String):
+    """A UUID in lower-case text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not ids.is_id(text):
+            raise ValidationError("must be a UUID in lower case")
+        return text
+
+
+class Timestamp(fields.Field[int]):
+    """An RFC 3339 time or ISO date, taken in as Unix milliseconds."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not isinstance(value, str):
+            raise ValidationError("must be an RFC 3339 time, like 2026-05-01T20:15:04.123Z")
+        try:
+            return clock.from_rfc3339(value)
+        except (ValueError, OverflowError):
+            raise ValidationError("must be an RFC 3339 time, like 2026-05-01T20:15:04.123Z") from None
+
+
+class Flag(fields.Boolean):
+    """`true` or `false` in a query; 1 and 0 are understood too."""
+
+    truthy = {"true", "1", True}  # noqa: RUF012 # marshmallow reads a set here
+    falsy = {"false", "0", False}  # noqa: RUF012
+
+
+class CommaList(fields.Field[list[str]]):
+    """`a,b,c` in a query; a repeated parameter adds to the list. `one_of` limits what may stand in it."""
+
+    def __init__(self, one_of: frozenset[str] | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.one_of = one_of
+        self.is_repeatable = True
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
+        parts = value if isinstance(value, list) else [value]
+        names = [name.strip() for part in parts for name in str(part).split(",") if name.strip()]
+        for name in names:
+            if self.one_of is not None and name.removeprefix("-") not in self.one_of:
+                raise ValidationError(f"{name.removeprefix('-')!r} isn't one of {', '.join(sorted(self.one_of))}")
+        return names
+
+
+class Repeated(fields.List[Any]):
+    """A parameter that may be given several times (in JSON: a list), of which any may match."""
+
+    is_repeatable = True
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        return super()._deserialize(value if isinstance(value, list) else [value], attr, data, **kwargs)
+
+
+class Text(fields.String):
+    """Text without NUL (which PostgreSQL can't keep) or lone surrogates (which aren't UTF-8)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if "\0" in text:
+            raise ValidationError("must not contain NUL")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValidationError("must be valid Unicode text") from None
+        return text
+
+
+def integer(minimum: int | None = None, maximum: int | None = None, **kwargs: Any) -> fields.Integer:
+    """A whole number in a range; its JSON form must be a number, not text."""
+    return fields.Integer(validate=validate.Range(minimum, maximum), **kwargs)
+
+
+def number(minimum: float | None = None, maximum: float | None = None, **kwargs: Any) -> fields.Float:
+    """A finite number in a range."""
+    return fields.Float(validate=validate.Range(minimum, maximum), allow_nan=False, **kwargs)
+
+
+class PageQuery(StrictSchema):
+    """How a list is paged: by `page`, or by the `cursor` that the answer before gave."""
+
+    page = integer(1, 10_000_000, load_default=None, metadata={"description": "from 1"})
+    limit = integer(1, 1000, load_default=50)
+    cursor = Text(load_default=None, metadata={"description": "`next_cursor` of the answer before"})

@@ -1,0 +1,150 @@
+"""From a request to validated values: webargs reads the query, orjson the body, marshmallow judges both."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import orjson
+from aiohttp import web
+from marshmallow import RAISE, Schema, ValidationError, fields
+from webargs.aiohttpparser import AIOHTTPParser
+
+from server import errors
+from server.api.route import Route
+
+_REMEMBERED_QUERIES = 2048
+
+
+class Parser(AIOHTTPParser):
+    """webargs with Mismo's errors; what it raises by itself would bypass them."""
+
+    def handle_error(
+        self,
+        error: ValidationError,
+        req: web.Request,
+        schema: Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
+    ) -> NoReturn:
+        del req, schema, error_status_code, error_headers
+        raise invalid(error) from error
+
+    def _handle_invalid_json_error(self, error: Any, req: web.Request, *args: Any, **kwargs: Any) -> NoReturn:
+        del req, args, kwargs
+        raise errors.MalformedJson from error
+
+
+def invalid(error: ValidationError) -> errors.Invalid:
+    """marshmallow's nested messages as one 422 that names each field: `set.rating`, `ids[3]`."""
+    problems = [errors.FieldError(name, message) for name, message in _flatten(error.messages, "")]
+    return errors.Invalid("; ".join(f"{item.field}: {item.message}" for item in problems), fields=problems)
+
+
+def _flatten(messages: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            if key in ("query", "json", "_schema") and not isinstance(key, int):
+                name = prefix
+            elif isinstance(key, int):
+                name = f"{prefix}[{key}]"
+            else:
+                name = f"{prefix}.{key}" if prefix else str(key)
+            yield from _flatten(inner, name)
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from _flatten(inner, prefix)
+    else:
+        yield prefix or "body", _worded(str(messages))
+
+
+def _worded(message: str) -> str:
+    text = {"Unknown field.": "isn't known here", "Missing data for required field.": "is required"}.get(
+        message, message
+    )
+    return text.rstrip(".")
+
+
+class Inputs:
+    """Parses what a route declares. A query string's values are remembered: the same text means the same values."""
+
+    def __init__(self) -> None:
+        self._parser = Parser()
+        self._remembered: OrderedDict[tuple[int, str], Mapping[str, Any]] = OrderedDict()
+
+    async def query(self, route: Route, request: web.Request) -> Mapping[str, Any]:
+        text = request.query_string
+        key = (id(route), text)
+        known = self._remembered.get(key)
+        if known is not None:
+            self._remembered.move_to_end(key)
+            return known
+        schema = route.query or _NO_QUERY
+        _refuse_repeats(schema, request)
+        values: Mapping[str, Any] = await self._parser.parse(schema, request, location="query", unknown=RAISE)
+        if len(text) <= 1024:
+            self._remembered[key] = values
+            if len(self._remembered) > _REMEMBERED_QUERIES:
+                self._remembered.popitem(last=False)
+        return values
+
+    def body(self, route: Route, request: web.Request, content: bytes) -> Any:
+        """The validated JSON body. Raises 400 for text that isn't JSON, 415, and 422 for wrong values."""
+        if not content:
+            if route.body is None:
+                return None
+            if not route.is_body_required:
+                return route.body.load({})
+        if request.content_type != "application/json":
+            raise errors.UnsupportedMediaType
+        try:
+            value = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise errors.MalformedJson(f"the body isn't valid JSON: {error}") from None
+        if route.body is None:
+            raise errors.Invalid.field("body", "this takes no body")
+        if not isinstance(value, dict):
+            raise errors.Invalid.field("body", "must be a JSON object")
+        try:
+            return route.body.load(value)
+        except ValidationError as error:
+            raise invalid(error) from error
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body, never more than `limit` bytes of it in memory."""
+    if request.content_length is not None and request.content_length > limit:
+        raise errors.TooLarge(f"the body has {request.content_length} bytes; the limit is {limit}")
+    content = bytearray()
+    async for chunk in request.content.iter_any():
+        content += chunk
+        if len(content) > limit:
+            raise errors.TooLarge(f"the body is larger than the limit of {limit} bytes")
+    return bytes(content)
+
+
+def _refuse_repeats(schema: Schema, request: web.Request) -> None:
+    """Of a parameter given twice one value would be ignored, unless it is declared as repeatable."""
+    if len(request.query) == len(set(request.query)):
+        return
+    repeatable = {
+        field.data_key or name
+        for name, field in schema.load_fields.items()
+        if isinstance(field, fields.List) or getattr(field, "is_repeatable", False)
+    }
+    twice = sorted({name for name in request.query if len(request.query.getall(name)) > 1} - repeatable)
+    if twice:
+        raise errors.Invalid(
+            f"{', '.join(twice)}: given more than once",
+            fields=[errors.FieldError(name, "given more than once") for name in twice],
+        )
+
+
+class _NoQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+
+_NO_QUERY = _NoQuery()

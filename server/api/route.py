@@ -1,0 +1,65 @@
+"""One declaration per endpoint: what routes, validates and documents it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from marshmallow import Schema
+
+from server.api.answer import Answer, Raw
+from server.errors import MismoError
+
+JSON_BODY_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request after validation. `client_id` is the websocket client that the request belongs to, if it says so."""
+
+    request: web.Request
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any
+    client_id: str | None
+
+
+Handler = Callable[[Call], Awaitable[Answer | Raw | web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint below `/api` (or, with `is_root`, below `/`).
+
+    The handler's docstring is its description in OpenAPI, the first line its summary. `returns` describes `data`;
+    with `is_list` it describes each item. `is_live` marks what is derived from recorded state alone: its answers carry
+    `X-Mismo-Seq` and may be served again while no event was committed.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    query: Schema | None = None
+    body: Schema | None = None
+    returns: Schema | Mapping[str, Any] | None = None
+    status: int = 200
+    errors: Sequence[type[MismoError]] = ()
+    tag: str = ""
+    is_list: bool = False
+    is_paged: bool = False
+    is_live: bool = False
+    is_root: bool = False
+    is_open: bool = False  # needs no token
+    is_enveloped: bool = True
+    is_upload: bool = False  # the handler reads the body itself
+    produces: str = "application/json"
+    body_limit: int = JSON_BODY_LIMIT
+    is_body_required: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema of members beside `data`
+
+    @property
+    def name(self) -> str:
+        """The operation id: the handler's own name."""
+        return getattr(self.handler, "__name__", "handler")

@@ -1,0 +1,153 @@
+"""Configuration from the environment or a `.env` file; every variable here stands in `.env.example` too (tested)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environs
+from marshmallow import ValidationError, validate
+
+from server import errors
+
+DEFAULT_DATABASE_URL = "sqlite:///data/library.db"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One field for each environment variable, in lower case; units as in `.env.example`."""
+
+    host: str
+    port: int
+    database_url: str
+    api_token: str | None
+    allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    api_rate_limit: int
+    analysis_server_url: str
+    analysis_server_command: str | None
+    analysis_server_remote: bool
+    max_concurrent_analysis: int
+    analysis_max_retries: int
+    analysis_timeout: int
+    auto_analyze_new_tracks: bool
+    stem_cache_max_bytes: int
+    stem_ttl: int
+    audio_server_ws_url: str
+    audio_server_command: str | None
+    audio_server_reconnect_delay: int
+    audio_server_max_reconnect_delay: int
+    audio_server_auth_token: str | None
+    audio_server_key_format: str
+    max_concurrent_scans: int
+    scan_workers: int
+    duplicate_detection_enabled: bool
+    confirm_file_deletes: bool
+    event_retention_days: int
+    log_level: str
+    log_format: str | None
+    log_file: str | None
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in LOOPBACK
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.database_url.startswith(("postgresql:", "postgres:"))
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The file behind a `sqlite:///relative` or `sqlite:////absolute` URL."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+
+def _database_url(value: str) -> None:
+    if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+        return
+    parts = urlsplit(value)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValidationError("must be sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+
+
+def _url(*schemes: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value and urlsplit(value).scheme not in schemes:
+            raise ValidationError(f"must be empty or start with {' or '.join(s + '://' for s in schemes)}")
+
+    return check
+
+
+def load(env_file: Path | None = None, **overrides: object) -> Config:
+    """Read the environment (and `env_file`, whose values yield to the environment's).
+
+    `overrides` are values a command line gave, already of the right type; None means "not given".
+    Raises `errors.StartupError` with one message that lists every bad value.
+    """
+    env = environs.Env(eager=False)
+    if env_file is not None and env_file.is_file():
+        env.read_env(str(env_file), recurse=False)
+    at_least_1 = validate.Range(min=1)
+    values: dict[str, Any] = {
+        "host": env.str("HOST", "127.0.0.1", validate=validate.Length(min=1)),
+        "port": env.int("PORT", 3000, validate=validate.Range(0, 65535)),
+        "database_url": env.str("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_database_url),
+        "api_token": env.str("API_TOKEN", "") or None,
+        "allowed_hosts": tuple(env.list("ALLOWED_HOSTS", []) or ()),
+        "cors_origins": tuple(env.list("CORS_ORIGINS", []) or ()),
+        "api_rate_limit": env.int("API_RATE_LIMIT", 600, validate=at_least_1),
+        "analysis_server_url": env.str("ANALYSIS_SERVER_URL", "http://127.0.0.1:5000", validate=_url("http", "https")),
+        # Not set and set to nothing differ: the embedded analyser, or one that somebody else manages.
+        "analysis_server_command": env.str("ANALYSIS_SERVER_COMMAND", None),
+        "analysis_server_remote": env.bool("ANALYSIS_SERVER_REMOTE", False),
+        "max_concurrent_analysis": env.int("MAX_CONCURRENT_ANALYSIS", 2, validate=at_least_1),
+        "analysis_max_retries": env.int("ANALYSIS_MAX_RETRIES", 3, validate=validate.Range(min=0)),
+        "analysis_timeout": env.int("ANALYSIS_TIMEOUT", 300, validate=at_least_1),
+        "auto_analyze_new_tracks": env.bool("AUTO_ANALYZE_NEW_TRACKS", True),
+        "stem_cache_max_bytes": env.int("STEM_CACHE_MAX_BYTES", 2_000_000_000, validate=at_least_1),
+        "stem_ttl": env.int("STEM_TTL", 3600, validate=at_least_1),
+        "audio_server_ws_url": env.str("AUDIO_SERVER_WS_URL", "ws://127.0.0.1:8080", validate=_url("ws", "wss")),
+        "audio_server_command": env.str("AUDIO_SERVER_COMMAND", "") or None,
+        "audio_server_reconnect_delay": env.int("AUDIO_SERVER_RECONNECT_DELAY", 1000, validate=at_least_1),
+        "audio_server_max_reconnect_delay": env.int("AUDIO_SERVER_MAX_RECONNECT_DELAY", 30000, validate=at_least_1),
+        "audio_server_auth_token": env.str("AUDIO_SERVER_AUTH_TOKEN", "") or None,
+        "audio_server_key_format": env.str(
+            "AUDIO_SERVER_KEY_FORMAT", "name", validate=validate.OneOf(["name", "number"])
+        ),
+        "max_concurrent_scans": env.int("MAX_CONCURRENT_SCANS", 2, validate=at_least_1),
+        "scan_workers": env.int("SCAN_WORKERS", os.cpu_count() or 1, validate=at_least_1),
+        "duplicate_detection_enabled": env.bool("DUPLICATE_DETECTION_ENABLED", True),
+        "confirm_file_deletes": env.bool("CONFIRM_FILE_DELETES", True),
+        "event_retention_days": env.int("EVENT_RETENTION_DAYS", 30, validate=at_least_1),
+        "log_level": env.str("LOG_LEVEL", "info", validate=validate.OneOf(["debug", "info", "warning", "error"])),
+        "log_format": env.str("LOG_FORMAT", "", validate=validate.OneOf(["", "console", "json"])) or None,
+        "log_file": env.str("LOG_FILE", "") or None,
+    }
+    try:
+        env.seal()
+    except environs.EnvValidationError as error:
+        raise errors.StartupError(_explain(error)) from None
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Config(**values)
+
+
+def _explain(error: environs.EnvValidationError) -> str:
+    problems = error.error_messages
+    if not isinstance(problems, dict):
+        return f"bad configuration: {error}"
+    lines = [f"  {name}: {_joined(messages)}" for name, messages in sorted(problems.items())]
+    return "bad configuration:\n" + "\n".join(lines)
+
+
+def _joined(messages: str | Sequence[str]) -> str:
+    return messages if isinstance(messages, str) else "; ".join(messages)
+
+
+def variable_names() -> tuple[str, ...]:
+    """Every environment variable that Mismo reads."""
+    return tuple(field.name.upper() for field in fields(Config))

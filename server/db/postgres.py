@@ -1,0 +1,166 @@
+"""PostgreSQL: a pool of asyncpg connections; any number of Mismo processes may share one database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from server import errors
+from server.db import sql as sqltext
+from server.db.database import Connection, Database, Dialect, Params, Row, transaction
+
+CHANNEL = "mismo_events"
+POOL_SIZE = 8
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The one place where asyncpg's exceptions become Mismo's."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise errors.UniqueViolation() from error
+    except asyncpg.DiskFullError as error:
+        raise errors.DiskFull() from error
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.TooManyConnectionsError) as error:
+        raise errors.DatabaseBusy() from error
+    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, OSError) as error:
+        raise errors.DatabaseDown() from error
+
+
+class PostgresConnection(Connection):
+    dialect = Dialect.POSTGRES
+
+    def __init__(self, connection: Any):
+        self._connection = connection
+
+    async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
+        text, values = _prepare(sql, params)
+        with _translated():
+            rows: Sequence[Row] = await self._connection.fetch(text, *values)
+            return rows
+
+    async def execute(self, sql: str, params: Params | None = None) -> int:
+        text, values = _prepare(sql, params)
+        with _translated():
+            status: str = await self._connection.execute(text, *values)
+        count = status.rsplit(" ", 1)[-1]
+        return int(count) if count.isdigit() else 0
+
+    async def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+        text, names = sqltext.for_postgres(sql)
+        with _translated():
+            await self._connection.executemany(text, [[row[name] for name in names] for row in rows])
+
+    async def execute_script(self, sql: str) -> None:
+        with _translated():
+            await self._connection.execute(sql)
+
+
+def _prepare(sql: str, params: Params | None) -> tuple[str, list[Any]]:
+    text, names = sqltext.for_postgres(sql)
+    given = params or {}
+    return text, [given[name] for name in names]
+
+
+class PostgresDatabase(Database):
+    dialect = Dialect.POSTGRES
+
+    def __init__(self, url: str, pool_size: int = POOL_SIZE):
+        self.url = url
+        self._pool_size = pool_size
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.url, min_size=1, max_size=self._pool_size, server_settings={"application_name": "mismo"}
+            )
+        except (OSError, asyncpg.PostgresError, ValueError) as error:
+            raise errors.StartupError(f"can't connect to PostgreSQL: {error}") from error
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PostgresConnection]:
+        if self._pool is None:
+            raise errors.DatabaseDown
+        with _translated():
+            raw = await self._pool.acquire()
+        try:
+            yield PostgresConnection(raw)
+        finally:
+            await self._pool.release(raw)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        async with self._connection() as connection, _transaction(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ"):
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        async with self._connection() as connection, _transaction(connection, "BEGIN"):
+            yield connection
+
+    async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
+        async with self._connection() as connection:
+            return await connection.fetch_all(sql, params)
+
+    async def backup(self, target: str) -> None:
+        dump = shutil.which("pg_dump")
+        if dump is None:
+            raise errors.Unavailable("pg_dump isn't installed, and a PostgreSQL database is backed up with it")
+        process = await asyncio.create_subprocess_exec(
+            dump, "--format=custom", f"--file={target}", f"--dbname={self.url}", stderr=asyncio.subprocess.PIPE
+        )
+        _, complaint = await process.communicate()
+        if process.returncode:
+            raise errors.Unavailable(f"pg_dump failed: {complaint.decode(errors='replace').strip()}")
+
+    async def size_bytes(self) -> int:
+        rows = await self.fetch_all("SELECT pg_database_size(current_database())")
+        return int(rows[0][0])
+
+    async def optimize(self) -> None:
+        async with self._connection() as connection:
+            await connection.execute("ANALYZE")
+
+    async def notify(self, connection: Connection, number: int) -> None:
+        await connection.fetch_all("SELECT pg_notify(:channel, :number)", {"channel": CHANNEL, "number": str(number)})
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        lost = asyncio.Event()
+        with _translated():
+            raw = await asyncpg.connect(self.url, server_settings={"application_name": "mismo listener"})
+        raw.add_termination_listener(lambda _: lost.set())
+        try:
+            with _translated():
+                await raw.add_listener(CHANNEL, lambda *_: wake())
+            wake()  # what was committed before the listener stood is found now
+            await lost.wait()
+        finally:
+            with contextlib.suppress(asyncpg.PostgresError, OSError):
+                await raw.close(timeout=2)
+
+
+@asynccontextmanager
+async def _transaction(connection: PostgresConnection, begin: str) -> AsyncIterator[None]:
+    async with transaction(
+        lambda: connection.execute(begin), lambda: connection.execute("COMMIT"), lambda: _rollback(connection)
+    ):
+        yield
+
+
+async def _rollback(connection: PostgresConnection) -> None:
+    # A connection that was lost has nothing to roll back: the server has done it.
+    if not connection._connection.is_closed():
+        await connection.execute("ROLLBACK")

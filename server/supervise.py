@@ -1,0 +1,80 @@
+"""Everything that runs beside the requests: one task group, each service with a name, stopped in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from server import log
+
+logger = log.get(__name__)
+STOP_DEADLINE_SECONDS = 5.0
+FIRST_RESTART_SECONDS = 1.0
+LAST_RESTART_SECONDS = 60.0
+
+
+class Service(Protocol):
+    """Something that runs until it is cancelled. Expected faults it handles itself, with a backoff.
+
+    An unexpected exception ends the process with its traceback, unless the service declares `restartable = True`:
+    then it is logged and the service starts again, after a growing pause.
+    """
+
+    name: str
+
+    async def run(self) -> None: ...
+
+
+class Supervisor:
+    """Runs services until it is told to stop, or until one of them fails."""
+
+    def __init__(self, services: Sequence[Service], deadline: float = STOP_DEADLINE_SECONDS):
+        self._services = services
+        self._deadline = deadline
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Return when `stopping` is set; raise what an unrestartable service raised."""
+        async with asyncio.TaskGroup() as group:
+            for service in self._services:
+                self._tasks[service.name] = group.create_task(_watched(service), name=service.name)
+            await stopping.wait()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        for service in reversed(self._services):
+            task = self._tasks[service.name]
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                done, _ = await asyncio.wait([task], timeout=self._deadline)
+                if not done:
+                    logger.error("service didn't stop in time", service=service.name, deadline=self._deadline)
+
+    def states(self) -> dict[str, str]:
+        """Service → `running`, `stopped` or `failed`."""
+        return {name: _state(task) for name, task in self._tasks.items()}
+
+
+def _state(task: asyncio.Task[None]) -> str:
+    if not task.done():
+        return "running"
+    return "stopped" if task.cancelled() or task.exception() is None else "failed"
+
+
+async def _watched(service: Service) -> None:
+    pause = FIRST_RESTART_SECONDS
+    while True:
+        try:
+            await service.run()
+        except Exception:
+            if not getattr(service, "restartable", False):
+                logger.exception("service failed", service=service.name)
+                raise
+            logger.exception("service failed; starting it again", service=service.name, seconds=pause)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 # jitter, not a secret
+            pause = min(pause * 2, LAST_RESTART_SECONDS)
+        else:
+            return

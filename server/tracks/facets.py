@@ -1,0 +1,85 @@
+"""Counts over the library: the values of a field under the present filters, and the figures of the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.db.database import Connection
+from server.db.sql import Where
+from server.tracks.filters import UNREACHABLE
+from server.tracks.model import key_from_index
+
+# Facet → the column that is grouped, and the one that shows how the value is written.
+FACETS: dict[str, tuple[str, str]] = {
+    "genre": ("genre_fold", "genre"),
+    "artist": ("artist_fold", "artist"),
+    "album": ("album_fold", "album"),
+    "album_artist": ("album_artist_fold", "album_artist"),
+    "label": ("label_fold", "label"),
+    "composer": ("composer_fold", "composer"),
+    "remixer": ("remixer_fold", "remixer"),
+    "year": ("year", "year"),
+    "key": ("key_index", "key_index"),
+    "format": ("format", "format"),
+    "codec": ("codec", "codec"),
+    "rating": ("rating", "rating"),
+    "energy_level": ("energy_level", "energy_level"),
+    "color_tag": ("color_tag", "color_tag"),
+    "bit_rate_mode": ("bit_rate_mode", "bit_rate_mode"),
+    "library_directory_id": ("library_directory_id", "library_directory_id"),
+    "metadata_source": ("metadata_source", "metadata_source"),
+}
+BPM_BIN = 5
+
+
+async def facet(connection: Connection, name: str, where: Where, limit: int) -> list[dict[str, Any]]:
+    """Values of a field with how many tracks have each, most first. Spellings that fold alike count as one."""
+    group, shown = FACETS[name]
+    condition = where & Where(f"{group} IS NOT NULL")
+    rows = await connection.fetch_all(
+        f"SELECT min({shown}) AS value, count(*) AS count FROM tracks{condition.clause()}"
+        f" GROUP BY {group} ORDER BY count(*) DESC, {group} LIMIT :limit",
+        {**condition.params, "limit": limit},
+    )
+    return [{"value": _key_name(row[0]) if name == "key" else row[0], "count": row[1]} for row in rows]
+
+
+async def statistics(connection: Connection) -> dict[str, Any]:
+    """The figures of the whole library."""
+    everything = Where("")
+    sums = await connection.fetch_one(
+        f"""
+        SELECT count(*) AS total, coalesce(sum(duration_seconds), 0) AS seconds, coalesce(sum(file_size), 0) AS bytes,
+            coalesce(sum(is_analyzed), 0) AS analyzed, coalesce(sum(CASE WHEN missing_since IS NOT NULL
+            OR library_directory_id IN ({UNREACHABLE}) THEN 1 ELSE 0 END), 0) AS missing,
+            coalesce(sum(CASE WHEN duplicate_group_id IS NOT NULL THEN 1 ELSE 0 END), 0) AS duplicates
+        FROM tracks
+        """
+    )
+    assert sums is not None
+    bins = await connection.fetch_all(
+        f"""
+        SELECT CAST(floor(bpm / {BPM_BIN}) AS BIGINT) * {BPM_BIN} AS bin, count(*) AS count FROM tracks
+        WHERE bpm IS NOT NULL GROUP BY 1 ORDER BY 1
+        """
+    )
+    total = sums["total"]
+    return {
+        "total_tracks": total,
+        "total_duration_seconds": float(sums["seconds"]),
+        "total_bytes": int(sums["bytes"]),
+        "missing": sums["missing"],
+        "duplicates": sums["duplicates"],
+        "analyzed": sums["analyzed"],
+        "analyzed_share": round(sums["analyzed"] / total, 4) if total else 0.0,
+        "formats": await facet(connection, "format", everything, 100),
+        "genres": await facet(connection, "genre", everything, 100),
+        "keys": await facet(connection, "key", everything, 24),
+        "bpm_histogram": [
+            {"bpm_min": row["bin"], "bpm_max": row["bin"] + BPM_BIN, "count": row["count"]} for row in bins
+        ],
+    }
+
+
+def _key_name(index: int) -> str:
+    return key_from_index(index).camelot

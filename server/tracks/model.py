@@ -1,0 +1,278 @@
+"""The track as a row: which columns a file fills, which a user sets, and which value is in effect."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from server.metadata.key import Key
+from server.metadata.model import Metadata
+from server.tracks.fold import fold, fold_or_none, split_parts
+
+Values = dict[str, Any]
+
+
+class HashState(StrEnum):
+    """`pending`: still to be hashed; `empty`: the file holds no audio; `failed`: the audio couldn't be found in it."""
+
+    PENDING = "pending"
+    DONE = "done"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+class Missing(StrEnum):
+    """Why a track's file can't be reached."""
+
+    FILE = "file"
+    MEDIA = "media"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What `stat` says of a file: `size` in bytes, `mtime_ns` since the epoch, and its identity on its device."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A library directory as far as its tracks are concerned. `root` is its path, byte for byte."""
+
+    library_directory_id: str
+    root: bytes
+    unreachable_reason: str | None = None
+    unreachable_since: int | None = None
+
+
+# Text that a user may correct in the library; the file's own value is kept beside the correction.
+EDITABLE_TAGS = (
+    "title", "artist", "artists", "album", "album_artist", "genre", "genres", "year", "date", "track_number",
+    "track_total", "disc_number", "disc_total", "comment", "composer", "remixer", "label", "isrc", "grouping",
+    "compilation",
+)  # fmt: skip
+LISTS = ("artists", "genres")
+FOLDED = ("title", "artist", "album", "album_artist", "genre", "label", "composer", "remixer", "comment", "file_name")
+# What an edit of a user's may set, and the column that keeps it.
+USER_COLUMNS = {
+    "rating": "user_rating",
+    "energy_level": "user_energy_level",
+    "bpm": "user_bpm",
+    "color_tag": "color_tag",
+    "is_favorite": "is_favorite",
+    "tags": "tags",
+}
+MULTI_VALUED = {"artists": "artist", "genres": "genre", "tags": "tag"}
+
+
+def file_values(metadata: Metadata, facts: FileFacts, audio_hash: str | None, hash_state: HashState) -> Values:
+    """Every column that is read from the file itself."""
+    key = metadata.key
+    return {
+        "container": metadata.container,
+        "codec": metadata.codec,
+        "file_size": facts.size,
+        "file_mtime_ns": facts.mtime_ns,
+        "file_inode": _signed(facts.inode),
+        "file_device": _signed(facts.device),
+        "audio_hash": audio_hash,
+        "hash_state": hash_state.value,
+        "tags_error": metadata.tags_error,
+        "metadata_source": metadata.metadata_source.value,
+        "title": metadata.title,
+        "artist": metadata.artist,
+        "artists": _json(metadata.artists),
+        "album": metadata.album,
+        "album_artist": metadata.album_artist,
+        "genre": metadata.genre,
+        "genres": _json(metadata.genres),
+        "year": metadata.year,
+        "date": metadata.date,
+        "track_number": metadata.track_number,
+        "track_total": metadata.track_total,
+        "disc_number": metadata.disc_number,
+        "disc_total": metadata.disc_total,
+        "comment": metadata.comment,
+        "composer": metadata.composer,
+        "remixer": metadata.remixer,
+        "label": metadata.label,
+        "isrc": metadata.isrc,
+        "grouping": metadata.grouping,
+        "compilation": int(metadata.compilation),
+        "has_lyrics": int(metadata.has_lyrics),
+        "has_artwork": int(metadata.has_artwork),
+        "artwork_type": metadata.artwork_type,
+        "artwork_size": metadata.artwork_size,
+        "encoder": metadata.encoder,
+        "duration_seconds": metadata.duration_seconds,
+        "sample_rate": metadata.sample_rate,
+        "bit_depth": metadata.bit_depth,
+        "bit_rate": metadata.bit_rate,
+        "bit_rate_mode": metadata.bit_rate_mode,
+        "channels": metadata.channels,
+        "replaygain": _replaygain(metadata),
+        "tag_bpm": metadata.bpm,
+        "tag_key": None if key is None else key_index(key),
+        "tag_rating": metadata.rating,
+        "tag_energy_level": metadata.energy_level,
+    }
+
+
+def path_values(path: bytes) -> Values:
+    """The columns that follow from the path within the library directory, kept byte for byte beside a readable form."""
+    readable = path.decode("utf-8", "replace")
+    file_name = readable.rsplit("/", 1)[-1]
+    stem, extension = os.path.splitext(file_name)
+    return {
+        "path": path,
+        "relative_path": readable,
+        "file_name": file_name,
+        "file_name_fold": fold(stem),
+        "format": extension.removeprefix(".").lower(),
+    }
+
+
+def new_values(track_id: str, library_directory_id: str, path: bytes, read: Values, now: int) -> Values:
+    """A whole row for a file that wasn't known; `read` comes from `file_values`."""
+    return complete(
+        {
+            "id": track_id,
+            "library_directory_id": library_directory_id,
+            **path_values(path),
+            **read,
+            "duplicate_group_id": None,
+            "missing_since": None,
+            "user_bpm": None,
+            "user_key": None,
+            "user_rating": None,
+            "user_energy_level": None,
+            "analysis_bpm": None,
+            "analysis_key": None,
+            "color_tag": None,
+            "is_favorite": 0,
+            "tags": "[]",
+            "overrides": None,
+            "play_count": 0,
+            "last_played": None,
+            "date_added": now,
+            "updated_at": now,
+        }
+    )
+
+
+def complete(row: Mapping[str, Any]) -> Values:
+    """The row with every value that follows from others: effective values and folded text."""
+    values = dict(row)
+    values["bpm"], values["bpm_source"] = _effective(values, "bpm")
+    values["key_index"], values["key_source"] = _effective(values, "key")
+    values["key_order"] = None if values["key_index"] is None else key_order(key_from_index(values["key_index"]))
+    for name in ("rating", "energy_level"):
+        user = values[f"user_{name}"]
+        values[name] = user if user is not None else values[f"tag_{name}"]
+    parts: list[str] = []
+    for name in FOLDED:
+        text = values[name]
+        if text and name == "file_name":
+            text = os.path.splitext(text)[0]
+        elif name != "file_name":
+            values[f"{name}_fold"] = fold_or_none(text)
+        if text:
+            parts += split_parts(text)
+    values["split_words"] = " ".join(dict.fromkeys(parts)) or None
+    return values
+
+
+def _effective(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:
+    """What the user set, else what the analysis found, else what the file's tag says; and which of them it is."""
+    for source in ("user", "analysis", "tag"):
+        value = values[f"{source}_{name}"]
+        if value is not None:
+            return value, source
+    return None, None
+
+
+def override(row: Mapping[str, Any], edits: Mapping[str, Any]) -> Values:
+    """The columns that change when a user corrects tags; None takes the file's own value back.
+
+    `overrides` keeps, for each corrected field, the file's value: `{"title": {"file": "Tilte"}}`.
+    """
+    kept: dict[str, Any] = orjson.loads(row["overrides"]) if row["overrides"] else {}
+    changed: Values = {}
+    for name, value in edits.items():
+        if value is None:
+            if name in kept:
+                changed[name] = kept.pop(name)["file"]
+        else:
+            kept.setdefault(name, {"file": row[name]})
+            changed[name] = _json(value) if name in LISTS else value
+    changed["overrides"] = _json(kept) if kept else None
+    if kept and {"title", "artist"} & kept.keys():
+        changed["metadata_source"] = "user"
+    return changed
+
+
+def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
+    """What a file says now, beneath what a user has corrected: the corrections stay, the file's values are noted."""
+    if not row["overrides"]:
+        return read
+    kept: dict[str, Any] = orjson.loads(row["overrides"])
+    values = dict(read)
+    for name in kept:
+        kept[name] = {"file": read[name]}
+        values[name] = row[name]
+    values["overrides"] = _json(kept)
+    if {"title", "artist"} & kept.keys():
+        values["metadata_source"] = "user"
+    return values
+
+
+def terms(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(field, folded value) of everything a track has more than one of, and of every tag."""
+    found: list[tuple[str, str]] = []
+    for column, field in MULTI_VALUED.items():
+        values = orjson.loads(row[column]) if row[column] != "[]" else []
+        if len(values) > 1 or field == "tag":
+            found += [(field, folded) for value in values if (folded := fold(value))]
+    return list(dict.fromkeys(found))
+
+
+def key_index(key: Key) -> int:
+    """A key as one number: the tonic doubled, plus the mode."""
+    return key.tonic * 2 + key.mode
+
+
+def key_from_index(index: int) -> Key:
+    return Key(index // 2, index % 2)
+
+
+def key_order(key: Key) -> int:
+    """The place on the Camelot wheel: 1A, 1B, 2A, … 12B."""
+    return key.wheel_number * 2 + key.mode
+
+
+def _replaygain(metadata: Metadata) -> str | None:
+    values = {
+        "track_gain": metadata.replaygain_track_gain,
+        "track_peak": metadata.replaygain_track_peak,
+        "album_gain": metadata.replaygain_album_gain,
+        "album_peak": metadata.replaygain_album_peak,
+    }
+    return _json(values) if any(value is not None for value in values.values()) else None
+
+
+def _signed(value: int) -> int:
+    """Some file systems use all 64 bits; the databases' integers have a sign."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

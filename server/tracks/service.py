@@ -1,0 +1,316 @@
+"""The verbs of the tracks: find them, edit them, and take in what a scan read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from server import errors
+from server.clock import Clock
+from server.db.database import Connection, Database, Row, as_dict
+from server.db.sql import EVERYTHING, Where
+from server.db.uow import Transaction, UnitOfWork
+from server.events import changes
+from server.events.log import EventLog
+from server.events.model import Event
+from server.tracks import events, facets, model
+from server.tracks.filters import compile_filters
+from server.tracks.listing import Order
+from server.tracks.model import Location, Values
+from server.tracks.query import Term
+from server.tracks.resource import finish
+from server.tracks.search import Hits
+from server.tracks.store import TrackStore
+
+Tx = Transaction[Event]
+MAX_BULK = 100_000
+# A count that took long may be this old while the library keeps changing.
+SLOW_COUNT_SECONDS = 0.02
+STALE_COUNT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Resources as JSON, and where the list goes on: the sort values and `pk` of the last row."""
+
+    items: list[bytes]
+    total: int
+    last: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What happened to tracks after a number, up to `seq`."""
+
+    added: list[bytes]
+    updated: list[bytes]
+    deleted: list[str]
+    seq: int
+    has_more: bool
+
+
+class TrackService:
+    def __init__(self, database: Database, uow: UnitOfWork[Event], event_log: EventLog, clock: Clock):
+        self._database = database
+        self._uow = uow
+        self._log = event_log
+        self._clock = clock
+        self._store = TrackStore(database.dialect)
+        self._locations: tuple[int, dict[str, Location]] = (-1, {})
+        self._counts: dict[str, tuple[int, int, float, float]] = {}
+
+    # -- reading
+
+    async def get(self, track_id: str) -> bytes:
+        """A track as JSON; raises `NotFound`."""
+        found = await self.resources([track_id])
+        if track_id not in found:
+            raise errors.NotFound(f"there is no track {track_id}")
+        return found[track_id]
+
+    async def resources(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """id → the track as JSON, for those that exist."""
+        connection = self._database.direct
+        locations = await self._known_locations()
+        rows = await self._store.resources(connection, ids)
+        return {row["id"]: _finished(row, locations) for row in rows}
+
+    async def list_page(
+        self, filters: Where, order: Order, limit: int, *, after: Sequence[Any] | None = None, offset: int = 0
+    ) -> tuple[list[bytes], list[Any] | None]:
+        """One page, and the position after it (None on the last one)."""
+        locations = await self._known_locations()
+        # One more than asked for tells whether there is a next page.
+        rows = await self._store.page(self._database.direct, filters, order, after, limit + 1, offset)
+        items = [_finished(row, locations) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return items, None
+        last = rows[limit - 1]
+        return items, [*(last[column] for column in order.columns), last["pk"]]
+
+    async def count(self, filters: Where) -> int:
+        """How many tracks pass; remembered until the next event, or for a moment where counting is slow."""
+        key = f"{filters.sql}|{orjson.dumps(dict(filters.params), default=repr).decode()}"
+        seq, now = self._log.seq, time.monotonic()
+        known = self._counts.get(key)
+        if known is not None:
+            counted_seq, total, counted_at, took = known
+            if counted_seq == seq or (took > SLOW_COUNT_SECONDS and now - counted_at < STALE_COUNT_SECONDS):
+                return total
+        total = await self._store.count(self._database.direct, filters)
+        if len(self._counts) > 1000:
+            self._counts.clear()
+        self._counts[key] = (seq, total, time.monotonic(), time.monotonic() - now)
+        return total
+
+    async def search(self, terms: Sequence[Term], filters: Where, limit: int, offset: int) -> tuple[list[bytes], Hits]:
+        locations = await self._known_locations()
+        async with self._database.read() as connection:
+            hits = await self._store.search.search(connection, terms, filters, limit, offset)
+            rows = await self._store.resources_by_pk(connection, hits.pks)
+        return [_finished(row, locations) for row in rows], hits
+
+    async def statistics(self) -> dict[str, Any]:
+        async with self._database.read() as connection:
+            return await facets.statistics(connection)
+
+    async def facets(self, names: Sequence[str], filters: Where, limit: int) -> dict[str, Any]:
+        async with self._database.read() as connection:
+            return {name: await facets.facet(connection, name, filters, limit) for name in names}
+
+    async def delta(self, since: int, limit: int) -> Delta:
+        """Tracks that changed after `since`, each at its latest change; raises `Gone` for what isn't kept any more."""
+        if since and since < self._log.head.oldest_seq - 1:
+            raise errors.Gone
+        locations = await self._known_locations()
+        async with self._database.read() as connection:
+            head = await connection.fetch_value("SELECT seq FROM event_head WHERE id = 1")
+            if since > head:
+                raise errors.Gone("this number was never given by this log; start again from 0")
+            found = await changes.since(connection, "track", since, limit + 1)
+            page = found[:limit]
+            rows = await self._store.resources(connection, [item.id for item in page if not item.is_deleted])
+        by_id = {row["id"]: _finished(row, locations) for row in rows}
+        present = [item for item in page if not item.is_deleted and item.id in by_id]
+        return Delta(
+            added=[by_id[item.id] for item in present if item.first_seq > since],
+            updated=[by_id[item.id] for item in present if item.first_seq <= since],
+            deleted=[item.id for item in page if item.is_deleted and item.first_seq <= since],
+            seq=page[-1].seq if len(found) > limit else head,
+            has_more=len(found) > limit,
+        )
+
+    async def _known_locations(self) -> dict[str, Location]:
+        seq, locations = self._locations
+        if seq != self._log.seq:
+            seq = self._log.seq
+            locations = await self._store.locations(self._database.direct)
+            self._locations = (seq, locations)
+        return locations
+
+    # -- editing
+
+    async def edit(self, track_id: str, edits: Mapping[str, Any]) -> bytes:
+        """A user's edit of one track: user data, and corrections to what its tags say. Answers the track."""
+        async with self._uow() as tx:
+            if not await self._edit(tx, [track_id], edits):
+                raise errors.NotFound(f"there is no track {track_id}")
+        return await self.get(track_id)
+
+    async def edit_many(self, ids: Sequence[str] | None, filters: Where | None, edits: Mapping[str, Any]) -> int:
+        """The same edit to many tracks in one transaction; returns how many there were. An unknown id stops it all."""
+        async with self._uow() as tx:
+            wanted = (
+                list(dict.fromkeys(ids)) if ids is not None else await self._store.ids_where(tx, filters or EVERYTHING)
+            )
+            if len(wanted) > MAX_BULK:
+                raise errors.Invalid.field("filter", f"selects {len(wanted)} tracks; the limit is {MAX_BULK}")
+            total = 0
+            for batch in events.batches(wanted):
+                found = await self._edit(tx, list(batch), edits)
+                if ids is not None and found < len(batch):
+                    known = {row["id"] for row in await self._store.by_ids(tx, list(batch))}
+                    missing = [track_id for track_id in batch if track_id not in known]
+                    raise errors.Invalid.field("ids", f"there is no track {', '.join(missing[:5])}")
+                total += found
+        return total
+
+    async def _edit(self, tx: Tx, ids: Sequence[str], edits: Mapping[str, Any]) -> int:
+        rows = await self._store.by_ids(tx, ids)
+        now = self._clock.now_ms()
+        changed = [(row, values) for row in rows if (values := _edited(row, edits))]
+        await self._write(tx, [(row, {**values, "updated_at": now}) for row, values in changed])
+        if changed:
+            tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in changed)))
+        return len(rows)
+
+    async def delete(self, track_id: str) -> None:
+        """Remove the row, not the file."""
+        async with self._uow() as tx:
+            rows = await self._store.by_ids(tx, [track_id])
+            if not rows:
+                raise errors.NotFound(f"there is no track {track_id}")
+            await self._store.delete(tx, [rows[0]["pk"]])
+            tx.emit(events.TrackDeleted(ids=(track_id,)))
+
+    # -- for the domains that build on tracks
+
+    async def add(self, tx: Tx, rows: Sequence[Values], resources: Sequence[bytes]) -> list[Values]:
+        """Take in files that weren't known, as rows of `model.new_values` with their JSON; announces what was new."""
+        inserted = await self._store.insert(tx, rows, resources)
+        for batch in events.batches(inserted):
+            tx.emit(events.TrackAdded(ids=tuple(row["id"] for row in batch)))
+        return inserted
+
+    async def take_in(self, tx: Tx, changes_: Sequence[tuple[Row, Values]]) -> list[Row]:
+        """What files say now, beneath what users corrected. Announces and returns the rows that really differ."""
+        now = self._clock.now_ms()
+        written: list[tuple[Row, Values]] = []
+        silent: list[tuple[Row, Values]] = []
+        for row, read in changes_:
+            values = _differing(row, model.complete({**as_dict(row), **model.under_overrides(as_dict(row), read)}))
+            if not values:
+                continue
+            if values.keys() <= _SILENT:
+                silent.append((row, values))
+            else:
+                written.append((row, {**values, "updated_at": now}))
+        await self._write(tx, written + silent)
+        for batch in events.batches(written):
+            tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in batch)))
+        return [row for row, _ in written]
+
+    async def mark_missing(self, tx: Tx, ids: Sequence[str]) -> int:
+        """Files that a complete walk of their folder didn't find."""
+        now = self._clock.now_ms()
+        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is None]
+        await self._write(tx, [(row, {"missing_since": now}) for row in rows])
+        for batch in events.batches(rows):
+            tx.emit(events.TrackMissing(ids=tuple(row["id"] for row in batch)))
+        return len(rows)
+
+    async def mark_found(self, tx: Tx, ids: Sequence[str]) -> int:
+        """Files that were missing and are there again, unchanged."""
+        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is not None]
+        await self._write(tx, [(row, {"missing_since": None}) for row in rows])
+        for batch in events.batches(rows):
+            tx.emit(events.TrackRestored(ids=tuple(row["id"] for row in batch)))
+        return len(rows)
+
+    async def delete_of_directory(self, tx: Tx, library_directory_id: str) -> int:
+        """Delete every row of a library directory, and its location."""
+        where = Where("library_directory_id = :directory", {"directory": library_directory_id})
+        ids = await self._store.ids_where(tx, where)
+        for batch in events.batches(ids):
+            rows = await self._store.by_ids(tx, list(batch))
+            await self._store.delete(tx, [row["pk"] for row in rows])
+            tx.emit(events.TrackDeleted(ids=tuple(batch)))
+        await self._store.delete_location(tx, library_directory_id)
+        return len(ids)
+
+    async def put_location(self, tx: Tx, location: Location) -> None:
+        """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""
+        await self._store.put_location(tx, location)
+
+    async def files(self, library_directory_id: str, after: bytes, limit: int, prefix: bytes = b"") -> list[Row]:
+        return await self._store.files(self._database.direct, library_directory_id, after, limit, prefix)
+
+    async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
+        return await self._store.by_paths(connection, library_directory_id, paths)
+
+    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
+        return await self._store.by_ids(connection, ids)
+
+    async def hash_pending(self, library_directory_id: str, limit: int) -> list[Row]:
+        return await self._store.hash_pending(self._database.direct, library_directory_id, limit)
+
+    async def _write(self, tx: Tx, rows: Sequence[tuple[Row, Values]]) -> None:
+        if rows:
+            roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
+            await self._store.update(tx, [(as_dict(row), values) for row, values in rows], roots)
+
+    async def row(self, track_id: str) -> Row:
+        """A track's row; raises `NotFound`."""
+        rows = await self._store.by_ids(self._database.direct, [track_id])
+        if not rows:
+            raise errors.NotFound(f"there is no track {track_id}")
+        return rows[0]
+
+    def condition(self, filters: Mapping[str, Any]) -> Where:
+        return compile_filters(filters)
+
+
+# What a file system may change about a file that is no change of the track: nobody needs to hear of it.
+_SILENT = {"file_inode", "file_device"}
+
+
+def _finished(row: Row, locations: Mapping[str, Location]) -> bytes:
+    return finish(row["json"], row["missing_since"], locations.get(row["library_directory_id"]))
+
+
+def _edited(row: Row, edits: Mapping[str, Any]) -> Values:
+    """The columns that an edit changes in a row."""
+    values: Values = {}
+    tags = {name: value for name, value in edits.items() if name in model.EDITABLE_TAGS}
+    if tags:
+        values |= model.override(as_dict(row), tags)
+    for name, column in model.USER_COLUMNS.items():
+        if name in edits:
+            values[column] = _stored(name, edits[name])
+    if "key" in edits:
+        values["user_key"] = None if edits["key"] is None else model.key_index(edits["key"])
+    return _differing(row, model.complete({**as_dict(row), **values}))
+
+
+def _stored(name: str, value: Any) -> Any:
+    if name == "tags":
+        return orjson.dumps(list(dict.fromkeys(value or []))).decode()
+    return int(bool(value)) if name == "is_favorite" else value
+
+
+def _differing(row: Row, values: Mapping[str, Any]) -> Values:
+    return {name: value for name, value in values.items() if row[name] != value}

@@ -1,0 +1,239 @@
+"""The SQL of `tracks` and the tables beside it. Takes a connection, knows no transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from server.db.database import Connection, Dialect, Params, Row, as_dict
+from server.db.sql import Where
+from server.tracks.listing import Order, Segment, segment_query, segments
+from server.tracks.model import Location, Values, terms
+from server.tracks.resource import serialise
+from server.tracks.search import SearchIndex, index_for
+
+# Columns whose change changes what the search index holds.
+_INDEXED = (
+    "title_fold", "artist_fold", "album_fold", "album_artist_fold", "genre_fold", "label_fold", "remixer_fold",
+    "comment_fold", "file_name_fold", "split_words",
+)  # fmt: skip
+_TERMED = ("artists", "genres", "tags")
+
+
+class TrackStore:
+    def __init__(self, dialect: Dialect):
+        self.search: SearchIndex = index_for(dialect)
+
+    # -- reading
+
+    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
+        return list(await connection.fetch_all("SELECT * FROM tracks WHERE id IN :ids ORDER BY pk", {"ids": ids}))
+
+    async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
+        return list(
+            await connection.fetch_all(
+                "SELECT * FROM tracks WHERE library_directory_id = :directory AND path IN :paths",
+                {"directory": library_directory_id, "paths": list(paths)},
+            )
+        )
+
+    async def resources(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
+        """`id, json, missing_since, library_directory_id` of tracks."""
+        return list(
+            await connection.fetch_all(
+                """
+                SELECT id, json, missing_since, library_directory_id
+                FROM tracks JOIN track_resources ON track_pk = pk WHERE id IN :ids
+                """,
+                {"ids": ids},
+            )
+        )
+
+    async def resources_by_pk(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
+        """The same, in the order of `pks`."""
+        rows = await connection.fetch_all(
+            """
+            SELECT pk, id, json, missing_since, library_directory_id
+            FROM tracks JOIN track_resources ON track_pk = pk WHERE pk IN :pks
+            """,
+            {"pks": pks},
+        )
+        by_pk = {row["pk"]: row for row in rows}
+        return [by_pk[pk] for pk in pks if pk in by_pk]
+
+    async def page(
+        self,
+        connection: Connection,
+        where: Where,
+        order: Order,
+        after: Sequence[Any] | None,
+        limit: int,
+        offset: int = 0,
+    ) -> list[Row]:
+        """Rows of a page, gathered from one index range after the other until there are enough."""
+        found: list[Row] = []
+        for segment in segments(order, after):
+            query = segment_query(where, order, segment, limit - len(found), offset)
+            rows = await connection.fetch_all(query.sql, query.params)
+            found += rows
+            if len(found) >= limit:
+                break
+            if offset:
+                offset = 0 if rows else max(0, offset - await self._segment_count(connection, where, segment))
+        return found
+
+    async def _segment_count(self, connection: Connection, where: Where, segment: Segment) -> int:
+        return await self.count(connection, where & segment.where)
+
+    async def count(self, connection: Connection, where: Where) -> int:
+        total: int = await connection.fetch_value(f"SELECT count(*) FROM tracks{where.clause()}", where.params)
+        return total
+
+    async def ids_where(self, connection: Connection, where: Where) -> list[str]:
+        return await connection.fetch_values(f"SELECT id FROM tracks{where.clause()} ORDER BY pk", where.params)
+
+    async def files(
+        self, connection: Connection, library_directory_id: str, after: bytes, limit: int, prefix: bytes = b""
+    ) -> list[Row]:
+        """What the library knows of the files of a directory, by path, from a path on; for comparing with the disk."""
+        where = Where(
+            "library_directory_id = :directory AND path > :after", {"directory": library_directory_id, "after": after}
+        )
+        if prefix:
+            where = where & Where(
+                "path >= :prefix AND path < :prefix_end", {"prefix": prefix + b"/", "prefix_end": prefix + b"0"}
+            )
+        return list(
+            await connection.fetch_all(
+                f"""
+                SELECT pk, id, path, file_size, file_mtime_ns, file_inode, file_device, audio_hash, hash_state,
+                       missing_since
+                FROM tracks{where.clause()} ORDER BY path LIMIT :limit
+                """,
+                {**where.params, "limit": limit},
+            )
+        )
+
+    async def hash_pending(self, connection: Connection, library_directory_id: str, limit: int) -> list[Row]:
+        return list(
+            await connection.fetch_all(
+                """
+                SELECT * FROM tracks WHERE library_directory_id = :directory AND hash_state = 'pending'
+                AND missing_since IS NULL ORDER BY pk LIMIT :limit
+                """,
+                {"directory": library_directory_id, "limit": limit},
+            )
+        )
+
+    # -- locations
+
+    async def locations(self, connection: Connection) -> dict[str, Location]:
+        rows = await connection.fetch_all(
+            "SELECT library_directory_id, root, unreachable_reason, unreachable_since FROM track_locations"
+        )
+        return {row[0]: Location(row[0], bytes(row[1]), row[2], row[3]) for row in rows}
+
+    async def put_location(self, connection: Connection, location: Location) -> None:
+        await connection.execute(
+            """
+            INSERT INTO track_locations (library_directory_id, root, unreachable_reason, unreachable_since)
+            VALUES (:directory, :root, :reason, :since)
+            ON CONFLICT (library_directory_id) DO UPDATE SET root = excluded.root,
+                unreachable_reason = excluded.unreachable_reason, unreachable_since = excluded.unreachable_since
+            """,
+            {
+                "directory": location.library_directory_id,
+                "root": location.root,
+                "reason": location.unreachable_reason,
+                "since": location.unreachable_since,
+            },
+        )
+
+    async def delete_location(self, connection: Connection, library_directory_id: str) -> None:
+        await connection.execute(
+            "DELETE FROM track_locations WHERE library_directory_id = :directory", {"directory": library_directory_id}
+        )
+
+    # -- writing
+
+    async def insert(self, connection: Connection, rows: Sequence[Values], resources: Sequence[bytes]) -> list[Values]:
+        """Insert whole rows with their JSON; returns those that weren't there already (same directory and path)."""
+        if not rows:
+            return []
+        numbers = await self._reserve(connection, len(rows))
+        numbered = [{**row, "pk": number} for row, number in zip(rows, numbers, strict=True)]
+        await connection.execute_many(_insert_sql(tuple(numbered[0])), numbered)
+        pks = set(await connection.fetch_values("SELECT pk FROM tracks WHERE pk IN :pks", {"pks": numbers}))
+        inserted = [(row, json) for row, json in zip(numbered, resources, strict=True) if row["pk"] in pks]
+        await connection.execute_many(
+            "INSERT INTO track_resources (track_pk, json) VALUES (:pk, :json)",
+            [{"pk": row["pk"], "json": json} for row, json in inserted],
+        )
+        await self._insert_terms(connection, [row for row, _ in inserted])
+        await self.search.add(connection, sorted(pks))
+        return [row for row, _ in inserted]
+
+    async def _reserve(self, connection: Connection, count: int) -> list[int]:
+        """Row numbers that nobody else will use."""
+        if connection.dialect is Dialect.SQLITE:
+            # There is one writer, so the numbers after the highest are free until this transaction ends.
+            highest: int = await connection.fetch_value("SELECT coalesce(max(pk), 0) FROM tracks")
+            return list(range(highest + 1, highest + 1 + count))
+        return await connection.fetch_values(
+            "SELECT nextval(pg_get_serial_sequence('tracks', 'pk')) FROM generate_series(1, CAST(:count AS bigint))",
+            {"count": count},
+        )
+
+    async def update(
+        self, connection: Connection, changes: Sequence[tuple[Mapping[str, Any], Values]], roots: Mapping[str, bytes]
+    ) -> None:
+        """Write changed columns of rows. Each change is the row as it was, and the values that differ."""
+        if not changes:
+            return
+        reindexed = [row["pk"] for row, values in changes if any(name in values for name in _INDEXED)]
+        await self.search.remove(connection, reindexed) if reindexed else None
+        for columns, group in _by_columns(changes).items():
+            await connection.execute_many(_update_sql(columns), group)
+        await self.search.add(connection, reindexed) if reindexed else None
+        merged = [{**as_dict(row), **values} for row, values in changes]
+        await connection.execute_many(
+            "UPDATE track_resources SET json = :json WHERE track_pk = :pk",
+            [{"pk": row["pk"], "json": serialise(row, roots[row["library_directory_id"]])} for row in merged],
+        )
+        retermed = [
+            row for row, (_, values) in zip(merged, changes, strict=True) if any(name in values for name in _TERMED)
+        ]
+        if retermed:
+            await connection.execute(
+                "DELETE FROM track_terms WHERE track_pk IN :pks", {"pks": [row["pk"] for row in retermed]}
+            )
+            await self._insert_terms(connection, retermed)
+
+    async def _insert_terms(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        found = [{"pk": row["pk"], "field": field, "term": term} for row in rows for field, term in terms(row)]
+        if found:
+            await connection.execute_many(
+                "INSERT INTO track_terms (field, term, track_pk) VALUES (:field, :term, :pk)", found
+            )
+
+    async def delete(self, connection: Connection, pks: Sequence[int]) -> None:
+        await self.search.remove(connection, pks)
+        # The tables beside `tracks` follow by their foreign keys.
+        await connection.execute("DELETE FROM tracks WHERE pk IN :pks", {"pks": pks})
+
+
+def _insert_sql(columns: tuple[str, ...]) -> str:
+    names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
+    return f"INSERT INTO tracks ({names}) VALUES ({values}) ON CONFLICT (library_directory_id, path) DO NOTHING"
+
+
+def _update_sql(columns: tuple[str, ...]) -> str:
+    return f"UPDATE tracks SET {', '.join(f'{column} = :{column}' for column in columns)} WHERE pk = :pk"
+
+
+def _by_columns(changes: Sequence[tuple[Mapping[str, Any], Values]]) -> dict[tuple[str, ...], list[Params]]:
+    groups: dict[tuple[str, ...], list[Params]] = {}
+    for row, values in changes:
+        if values:
+            groups.setdefault(tuple(sorted(values)), []).append({**values, "pk": row["pk"]})
+    return groups
