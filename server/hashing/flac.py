@@ -33,7 +33,10 @@ def _first_frame(window: Window, start: int) -> int:
     block = offset
     for _ in range(_MAX_BLOCKS):
         header = window.read(offset, 4)
-        if len(header) < 4 or _FRAME_SYNC.match(header):
+        if len(header) < 4:
+            offset = window.size
+            break
+        if _FRAME_SYNC.match(header):
             break
         block = offset
         kind = header[0] & 0x7F

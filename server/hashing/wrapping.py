@@ -16,6 +16,7 @@ MAX_TAGS = 64
 _ID3V1_SIZE = 128
 _ENHANCED_SIZE = 227  # "TAG+", in front of the ID3v1 tag
 _APE_SIZE = 32  # header and footer alike
+_APE_IS_HEADER = 0x20  # in the last byte of the flags
 _LYRICS3V1_MAX = 5100 + len(b"LYRICSBEGIN")
 _TAIL = 160  # the longest look needed to see which tag ends here
 _PADDING_BLOCK = 4096
@@ -94,8 +95,7 @@ def _ape_header_size(head: bytes) -> int:
     """Bytes of an APEv2 tag that stands in front of the audio; 0 when `head` doesn't begin one."""
     if head[:8] != b"APETAGEX" or len(head) < _APE_SIZE:
         return 0
-    is_header = head[23] & 0x20
-    return int.from_bytes(head[12:16], "little") + _APE_SIZE if is_header else 0
+    return int.from_bytes(head[12:16], "little") + _APE_SIZE if head[23] & _APE_IS_HEADER else 0
 
 
 def _ape_size(window: Window, footer: bytes, end: int) -> int:
@@ -103,8 +103,9 @@ def _ape_size(window: Window, footer: bytes, end: int) -> int:
     size = int.from_bytes(footer[12:16], "little")
     if size < _APE_SIZE or size > end:
         return 0
-    # Some writers set the header flag without a header, or the reverse: look instead of trusting it.
-    if window.read(end - size - _APE_SIZE, 8) == b"APETAGEX":
+    # Some writers claim a header without writing one, or the reverse: look instead of trusting them.
+    header = window.read(end - size - _APE_SIZE, _APE_SIZE)
+    if header[:8] == b"APETAGEX" and header[23] & _APE_IS_HEADER:
         size += _APE_SIZE
     return size
 
