@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 EARLIEST, LATEST = 1000, 2999
 
@@ -15,6 +16,7 @@ _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 _YEAR = re.compile(r"(?<!\d)([12]\d{3})(?!\d)")
 
 
+@lru_cache(maxsize=1024)  # a library has few distinct ones
 def parse(text: str) -> tuple[int | None, str | None]:
     """(year, ISO 8601 text) of a tag's date; (None, None) when no year can be made out.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 MINOR, MAJOR = 0, 1
@@ -81,6 +82,7 @@ class Key:
         )
 
 
+@lru_cache(maxsize=1024)  # a library has few distinct ones
 def parse(text: str) -> Key | None:
     """The key that a tag's text means, or None.
 

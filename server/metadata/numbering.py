@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 HIGHEST = 65_535  # the most that MP4 and ASF can hold
 
 _PLACE = re.compile(r"#?\s*(\d{1,9})?\s*(?:(?:/|\\|of|-)\s*(\d{1,9})?)?\.?", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)  # a library has few distinct ones
 def parse(text: str) -> tuple[int | None, int | None]:
     """(number, total) of `3`, `03/11`, `3 of 11`, `/11`. What isn't there, or is 0 or absurd, is None."""
     if text.isdecimal() and len(text) <= 5:  # by far the most common

@@ -1,4 +1,4 @@
-"""Monkey's Audio. Layout: headers of the reference SDK (`MACLib.h`), the old form up to 3.97, a descriptor since 3.98."""
+"""Monkey's Audio, by the headers of its reference SDK: the old form up to 3.97, a descriptor since 3.98."""
 
 from __future__ import annotations
 

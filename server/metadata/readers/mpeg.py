@@ -32,7 +32,7 @@ _KBITS = {
 _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff][\x10-\xef]")
 _LAME_METHODS = {1: BitRateMode.CBR, 8: BitRateMode.CBR, 2: BitRateMode.ABR, 9: BitRateMode.ABR}
 
-_HEAD = 4096
+_HEAD = 2048  # holds the largest frame and the header behind it
 _WALK_WHOLE = 1 << 20  # bytes of audio up to which all frames are counted, unless a header states them
 _WALK_MOST = 64 << 20  # of a stream with a varying bit rate and no header; the rest is extrapolated
 _BLOCK = 256 << 10

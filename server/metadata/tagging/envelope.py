@@ -27,7 +27,7 @@ def read_leading(source: Source, draft: Draft) -> int:
 
 def read_trailing(source: Source, draft: Draft, start: int) -> int:
     """Read the tags behind; returns the offset where they begin. `start` is where the container begins."""
-    tail = source.at(max(start, source.size - _TAIL), _TAIL)
+    tail = source.tail(min(_TAIL, source.size - start))
     if b"TAG" not in tail and b"LYRICS" not in tail and b"3DI" not in tail:  # "TAG" is in "APETAGEX", too
         return source.size
     end = wrapping.trailing(source.window, start)

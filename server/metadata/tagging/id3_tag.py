@@ -13,11 +13,14 @@ MAX_SIZE = 128 << 20
 
 def read(draft: Draft, source: Source, offset: int, size: int) -> None:
     """Read the tag at `offset` into the draft. Raises what the parser does."""
+    if not id3.tag_size(source.at(offset, id3.HEADER_SIZE)):
+        raise Truncated("There is no ID3 tag where one should be.")
+    if frames := fast_id3.parse(source, offset):
+        id3.fill(draft, frames)
+        return
     if size > MAX_SIZE:
         raise TooComplex(f"The ID3 tag claims {size >> 20} MiB.")
     tag = source.at(offset, size)
-    if not id3.tag_size(tag):
-        raise Truncated("There is no ID3 tag where one should be.")
-    id3.fill(draft, fast_id3.parse(tag) or id3.parse(tag))
+    id3.fill(draft, id3.parse(tag))
     if len(tag) < size:
         raise Truncated("The file ends inside its ID3 tag.")
