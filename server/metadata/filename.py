@@ -19,6 +19,7 @@ class Guess:
     disc_number: int | None = None
 
 
+_NAMELESS = "?"
 _EXTENSION = re.compile(r"(?<=.)\.[A-Za-z0-9]{1,9}$")
 _DASH = re.compile(r"\s+[-–—]+\s+")
 _HYPHEN = re.compile(r"\s*-\s*")
@@ -45,7 +46,7 @@ def guess(name: str) -> Guess:
     disc, track, rest = _position(words)
     dash = _HYPHEN if scene else _DASH
     if not rest.strip(" -–—"):
-        return Guess(title=text.clean(words) or "?", track_number=track, disc_number=disc)
+        return Guess(title=text.clean(words) or _NAMELESS, track_number=track, disc_number=disc)
     parts = dash.split(rest)
     for place in range(1, len(parts) - 1):  # "Artist - Album - 03 - Title" and "Artist - 03 - Title"
         if track is None and _NUMBER.fullmatch(parts[place]):
@@ -78,7 +79,7 @@ def _position(words: str) -> tuple[int | None, int | None, str]:
 
 def _composed(artist: str | None, title: str, album: str | None, track: int | None, disc: int | None) -> Guess:
     return Guess(
-        title=text.clean(title),
+        title=text.clean(title) or _NAMELESS,
         artist=text.clean(artist) if artist else None,
         album=text.clean(album) if album else None,
         track_number=track or None,

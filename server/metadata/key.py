@@ -19,7 +19,7 @@ _OPEN_KEY_MODES = {"m": MINOR, "d": MAJOR}
 _WHEEL = re.compile(r"(?:key\s*)?(0?[1-9]|1[0-2])\s*([abmd])", re.IGNORECASE)
 _NAMED = re.compile(
     r"([a-h])"
-    r"\s*-?\s*(#|b|sharp|flat|is|es|s)?"
+    r"(#|b|is|es|s|\s*sharp|\s*flat)?"
     r"[\s-]*(m|min|minor|moll|maj|major|dur)?\.?",
     re.IGNORECASE,
 )
@@ -96,7 +96,7 @@ def parse(text: str) -> Key | None:
             return Key.on_wheel(number, _CAMELOT_MODES[letter])
         return Key.on_wheel((number + 6) % 12 + 1, _OPEN_KEY_MODES[letter])
     if named := _NAMED.fullmatch(first):
-        return _from_name(named[1].lower(), (named[2] or "").lower(), named[3] or "")
+        return _from_name(named[1].lower(), (named[2] or "").strip().lower(), named[3] or "")
     return None
 
 

@@ -31,13 +31,18 @@ def read_trailing(source: Source, draft: Draft, start: int) -> int:
     if b"TAG" not in tail and b"LYRICS" not in tail and b"3DI" not in tail:  # "TAG" is in "APETAGEX", too
         return source.size
     end = wrapping.trailing(source.window, start)
-    for ape_end in (source.size, source.size - id3v1.SIZE):
-        if items := apev2.find(source, ape_end):
+    ends = [source.size, source.size - id3v1.SIZE]
+    for tag_end in tuple(ends):  # an ID3v2 tag at the end of a file is found by its footer
+        footer = source.at(tag_end - id3.HEADER_SIZE, id3.HEADER_SIZE)
+        if footer.startswith(b"3DI") and (size := id3.tag_size(b"ID3" + footer[3:])):
+            ends.append(tag_end - size)
+            attempt(draft, id3_tag.read, draft, source, tag_end - size, size)
+            break
+    for tag_end in ends:
+        if items := apev2.find(source, tag_end):
             apev2.fill(draft, apev2.parse(items))
             break
     if b"LYRICSBEGIN" in source.at(end, min(_MAX_LYRICS, source.size - end)):
         draft.has_lyrics = True
-    if source.at(end, 3) == b"ID3" and (size := id3.tag_size(source.at(end, id3.HEADER_SIZE))):
-        attempt(draft, id3_tag.read, draft, source, end, size)
-    id3v1.fill(draft, source.at(source.size - id3v1.SIZE, id3v1.SIZE))
+    id3v1.fill(draft, source.tail(id3v1.SIZE))
     return end

@@ -1,0 +1,1 @@
+"""What a file says: parsing of tags and stream facts."""
