@@ -12,6 +12,7 @@ from server.hashing.window import Window
 _MAX_BLOCKS = 4096
 _LAST_KNOWN_BLOCK = 6
 _SEARCH_LIMIT = 32 << 20  # a picture larger than its 24-bit size field is the usual cause of a search
+_MAX_CANDIDATES = 100_000  # random data of the same length has 1,024
 _SEARCH_STEP = 64 * 1024
 _LONGEST_HEADER = 16
 _FRAME_SYNC = re.compile(rb"\xff[\xf8\xf9]")
@@ -59,9 +60,13 @@ def _first_frame(window: Window, start: int) -> int:
 
 
 def _find_frame(window: Window, start: int) -> int | None:
+    candidates = 0
     for at in range(start, min(start + _SEARCH_LIMIT, window.size), _SEARCH_STEP):
         block = window.read(at, _SEARCH_STEP + _LONGEST_HEADER)
         for match in _FRAME_SYNC.finditer(block):
+            candidates += 1
+            if candidates > _MAX_CANDIDATES:
+                return None
             if _is_frame_zero(block[match.start() : match.start() + _LONGEST_HEADER]):
                 return at + match.start()
     return None

@@ -38,6 +38,8 @@ from server.hashing.span import Span
 from server.hashing.window import Window
 
 _MAX_SPANS = 1 << 22  # a day of blocks of 20 ms
+_SPARE_SPANS = 100_000  # a plan longer than this has few spans of less than eight bytes
+_BYTES_PER_SPAN = 8
 
 _PAYLOADS: dict[Container, Callable[[Window, int], Iterator[Span]]] = {
     Container.MPEG: mpeg.spans,
@@ -108,6 +110,7 @@ def hash_window(window: Window, container: Container) -> str | None:
     digest = xxhash.xxh3_128()
     hashed = promised = 0
     most = 2 * window.size  # a plan that counts the same bytes over and over isn't a recording
+    most_spans = min(_MAX_SPANS, _SPARE_SPANS + window.size // _BYTES_PER_SPAN)
     for number, (first, length) in enumerate(_PAYLOADS[container](window, start)):
         promised += length
         offset, left = first, length
@@ -120,8 +123,10 @@ def hash_window(window: Window, container: Container) -> str | None:
             hashed += got
             left -= got
             offset += got
-        if hashed > most or number == _MAX_SPANS:
-            raise errors.ContainerTooComplex("The audio is said to lie in the same bytes many times over.")
+        if hashed > most or number > most_spans:
+            raise errors.ContainerTooComplex(
+                "The audio is in more pieces than any recording, or in the same bytes many times over."
+            )
     if promised and not hashed:
         raise errors.AudioTruncated
     return digest.hexdigest() if hashed else None
