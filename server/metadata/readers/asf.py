@@ -31,6 +31,7 @@ _OBJECT_HEADER = 24
 _MAX_HEADER = 128 << 20  # pictures included
 _MAX_OBJECTS = 4096
 _TEXT, _BYTES, _BOOL = 0, 1, 2
+_DESCRIPTION_NAMES = ("Title", "Author", "", "Description", "")  # without copyright and parental rating
 _NUMBER_SIZES = {3: 4, 4: 8, 5: 2}
 _CODECS = {
     0x0001: "pcm",
@@ -53,29 +54,30 @@ def read(source: Source, draft: Draft) -> None:
         raise Damaged("The ASF header is missing or cut off.")
     size = int.from_bytes(header[16:24], "little")
     body = source.at(start + 30, min(max(0, size - 30), _MAX_HEADER))
+    found: dict[bytes, list[bytes]] = {}
+    _collect(found, body)
+    for data in found.get(_FILE_PROPERTIES, [])[:1]:
+        _read_file_properties(draft, data)
+    for data in found.get(_STREAM_PROPERTIES, []):
+        if data.startswith(_AUDIO_STREAM) and draft.codec is None:
+            _read_stream(draft, data[54:])
     attributes: list[tuple[str, str]] = []
-    _read_objects(draft, attributes, body)
+    for guid, read_tags in _TAG_READERS:
+        for data in found.get(guid, []):
+            read_tags(draft, attributes, data)
     asf.fill(draft, attributes)
     if draft.codec is None:
         raise NoAudio("The ASF header names no audio stream.")
 
 
-def _read_objects(draft: Draft, attributes: list[tuple[str, str]], body: bytes) -> None:
-    """Read header objects. The extension holds more of them, but no extension of its own: that isn't entered twice."""
+def _collect(found: dict[bytes, list[bytes]], body: bytes) -> None:
+    """Header objects by kind. The extension holds more of them, but no extension of its own, so this goes one deep."""
     for guid, data in _objects(body):
         if guid == _HEADER_EXTENSION:
             for inner_guid, inner in _objects(data[22:]):
-                if inner_guid in (_METADATA, _METADATA_LIBRARY):
-                    _read_metadata(draft, attributes, inner)
-        elif guid == _FILE_PROPERTIES and len(data) >= 64:
-            length, _sent, preroll = struct.unpack_from("<QQQ", data, 40)
-            draft.duration_seconds = max(0.0, length / 1e7 - preroll / 1e3)
-        elif guid == _STREAM_PROPERTIES and data.startswith(_AUDIO_STREAM) and draft.codec is None:
-            _read_stream(draft, data[54:])
-        elif guid == _CONTENT_DESCRIPTION:
-            attributes.extend(_description(data))
-        elif guid == _EXTENDED_DESCRIPTION:
-            _read_extended(draft, attributes, data)
+                found.setdefault(inner_guid, []).append(inner)
+        else:
+            found.setdefault(guid, []).append(data)
 
 
 def _objects(body: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -86,6 +88,12 @@ def _objects(body: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         yield body[at : at + 16], body[at + _OBJECT_HEADER : at + size]
         at += size
+
+
+def _read_file_properties(draft: Draft, data: bytes) -> None:
+    if len(data) >= 64:
+        length, _sent, preroll = struct.unpack_from("<QQQ", data, 40)  # units of 100 ns, and milliseconds
+        draft.duration_seconds = max(0.0, length / 1e7 - preroll / 1e3)
 
 
 def _read_stream(draft: Draft, wave_format: bytes) -> None:
@@ -100,16 +108,12 @@ def _read_stream(draft: Draft, wave_format: bytes) -> None:
     draft.bit_rate_mode = BitRateMode.VBR if draft.codec == "wmalossless" else None
 
 
-def _description(data: bytes) -> list[tuple[str, str]]:
-    names = ("Title", "Author", "Copyright", "Description", "Rating")
-    lengths = struct.unpack_from("<5H", data.ljust(10, b"\0"))
-    found = []
+def _read_description(_draft: Draft, attributes: list[tuple[str, str]], data: bytes) -> None:
     at = 10
-    for name, length in zip(names, lengths, strict=True):
-        if name != "Rating" and (text := _text(data[at : at + length])):  # a parental rating, not stars
-            found.append((name, text))
+    for name, length in zip(_DESCRIPTION_NAMES, struct.unpack_from("<5H", data.ljust(10, b"\0")), strict=True):
+        if name and (text := _text(data[at : at + length])):
+            attributes.append((name, text))
         at += length
-    return found
 
 
 def _read_extended(draft: Draft, attributes: list[tuple[str, str]], data: bytes) -> None:
@@ -154,3 +158,12 @@ def _add(draft: Draft, attributes: list[tuple[str, str]], name: str, kind: int, 
 
 def _text(utf16: bytes) -> str:
     return utf16[: len(utf16) // 2 * 2].decode("utf-16-le", "replace").rstrip("\0")
+
+
+_TAG_READERS = (
+    (_CONTENT_DESCRIPTION, _read_description),
+    (_EXTENDED_DESCRIPTION, _read_extended),
+    (_METADATA, _read_metadata),
+    (_METADATA_LIBRARY, _read_metadata),
+)
+"""In the order of precedence, wherever they stand in the file."""

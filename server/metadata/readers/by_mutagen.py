@@ -80,6 +80,7 @@ _CODECS = {
     Container.OPTIMFROG: "optimfrog",
 }
 _MODES = {BitrateMode.CBR: BitRateMode.CBR, BitrateMode.VBR: BitRateMode.VBR, BitrateMode.ABR: BitRateMode.ABR}
+_OPUS_RATE = 48_000
 _LOSSLESS = {"pcm", "flac", "alac", "ape", "wavpack", "tta", "dsd", "tak", "optimfrog"}
 _UNTRANSLATED = {Container.MPEG, Container.TTA}  # whose loaders hand options on to ID3
 READABLE = frozenset({*_CLASSES, Container.OGG})
@@ -151,14 +152,14 @@ def _fill_asf(draft: Draft, tags: ASFTags) -> None:
     for name, attribute in tags:
         if name == "WM/Picture":
             asf.add_picture(draft, attribute.value)
-        elif name in ("WM/Lyrics", "WM/Lyrics_Synchronised"):
+        elif name == "WM/Lyrics_Synchronised":
             draft.has_lyrics = True
 
 
 def _fill_stream(draft: Draft, info: Any) -> None:
     draft.duration_seconds = info.length
-    draft.sample_rate = getattr(info, "sample_rate", None)
-    draft.channels = getattr(info, "channels", None)
+    draft.sample_rate = _OPUS_RATE if draft.codec == "opus" else getattr(info, "sample_rate", None)
+    draft.channels = int(getattr(info, "channels", 0)) or None
     draft.bit_rate = getattr(info, "bitrate", None) or None
     draft.bit_rate_mode = _MODES.get(getattr(info, "bitrate_mode", BitrateMode.UNKNOWN))
     if draft.codec is None:

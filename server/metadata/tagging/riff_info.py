@@ -41,7 +41,7 @@ def fill(draft: Draft, chunks: bytes) -> None:
     """Put the list's chunks (after the word INFO) into the draft, where it has nothing yet."""
     at = 0
     for _ in range(MAX_CHUNKS):
-        # Some writers leave out the pad byte or add another: a chunk id never begins with NUL.
+        # The pad byte behind an odd size, if the writer wrote it, or more of them: a chunk id never begins with NUL.
         while at < len(chunks) and chunks[at] == 0:
             at += 1
         if at + 8 > len(chunks):
@@ -49,7 +49,7 @@ def fill(draft: Draft, chunks: bytes) -> None:
         chunk_id = chunks[at : at + 4].upper()
         size = int.from_bytes(chunks[at + 4 : at + 8], "little")
         value = chunks[at + 8 : at + 8 + size]
-        at += 8 + size + (size & 1)
+        at += 8 + size
         field = _FIELDS.get(chunk_id)
         if field is None:
             continue
