@@ -64,7 +64,8 @@ _FORMS: dict[tuple[bytes, bytes], Container] = {
 }
 """A chunk file begins with an id, its size in four bytes, and the kind of form it holds."""
 
-_MP4_ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+_MP4_ATOMS = {b"ftyp", b"moov", b"mdat"}
+_MP4_FILLERS = {b"wide", b"free", b"skip", b"pnot"}  # words that a text may begin with, too
 _PICTURE_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx "}
 
 _STREAMS: dict[Container, sync.Syntax] = {
@@ -105,7 +106,7 @@ def identify_window(window: Window, name: str) -> Container | None:
     """`identify`, for a file that is looked at already."""
     head = wrapping.leading(window)
     magic = window.read(head.end, 16)
-    if container := _by_magic(magic):
+    if container := _by_magic(magic, window.size - head.end):
         return container
     extension = name.rpartition(".")[2].lower()
     if extension in _OLD_MUSEPACK_EXTENSIONS and _is_old_musepack(magic):
@@ -113,16 +114,20 @@ def identify_window(window: Window, name: str) -> Container | None:
     return _by_frames(window, head, extension)
 
 
-def _by_magic(magic: bytes) -> Container | None:
+def _by_magic(magic: bytes, room: int) -> Container | None:
+    """`magic`: the first 16 bytes; `room`: how many there are in all."""
     if container := _MAGIC.get(magic[:4]):
         return container
     if form := _FORMS.get((magic[:4], magic[8:12])):
         return form
-    if magic[:3] == b"MP+":
+    if magic[:3] == b"MP+" and magic[3:4] and magic[3] & 15 == 7:
         return Container.MUSEPACK
     if magic[:4] == b"FRM8" and magic[12:16] == b"DSD ":
         return Container.DFF
-    if magic[4:8] in _MP4_ATOMS and magic[8:12] not in _PICTURE_BRANDS:
+    kind = magic[4:8]
+    if kind in _MP4_ATOMS and magic[8:12] not in _PICTURE_BRANDS:
+        return Container.MP4
+    if kind in _MP4_FILLERS and 8 <= int.from_bytes(magic[:4], "big") <= room:
         return Container.MP4
     return None
 

@@ -1,4 +1,10 @@
-"""The hash by which a recording is known: XXH3-128 over its encoded audio and nothing else."""
+"""The hash by which a recording is known: XXH3-128 over its encoded audio and nothing else.
+
+Encoded audio is a sequence of packets, and the hash is that of the packets joined: lengths and borders aren't mixed in.
+So the plan of a container may give runs of whole packets, pages or chunks, whichever is quickest, and the same packets
+have the same hash in another container, as when FLAC moves to Ogg or MP3 to Matroska. A codec's set-up (stream headers,
+codebooks) is left out: it is rewritten together with the tags.
+"""
 
 from __future__ import annotations
 

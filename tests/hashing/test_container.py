@@ -30,8 +30,24 @@ def kind_of(data: bytes, name: str) -> Container | None:
         b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
         b"ID3 is a tag, but not this text",
         b"\xff" * 5000,
+        b"I'm free as a bird" * 20,
+        b"MP+ is a sum",
     ],
-    ids=["empty", "byte", "zeros", "html", "midi", "shorten", "jpeg", "avi", "heic", "text", "ones"],
+    ids=[
+        "empty",
+        "byte",
+        "zeros",
+        "html",
+        "midi",
+        "shorten",
+        "jpeg",
+        "avi",
+        "heic",
+        "text",
+        "ones",
+        "free text",
+        "sum",
+    ],
 )
 @pytest.mark.parametrize("name", ["a.mp3", "a.flac", "a.aac", "a.ac3", "a.wav", "a"])
 def test_other_files_are_nothing_under_any_name(data: bytes, name: str) -> None:
@@ -104,6 +120,11 @@ def test_zeros_behind_a_tag_hide_nothing() -> None:
 def test_tag_that_claims_more_than_the_file_hides_no_frames() -> None:
     broken = b"ID3\4\0\0\x7f\x7f\x7f\x7f" + bytes(50)
     assert kind_of(broken + elementary.mpeg().data, "a.mp3") is Container.MPEG
+
+
+def test_quicktime_file_without_a_type_is_told_by_its_first_atom() -> None:
+    assert kind_of(b"\0\0\0\x08wide\0\0\0\x40mdat" + bytes(56), "a") is Container.MP4
+    assert kind_of(b"\0\0\0\x40mdat" + bytes(56), "a") is Container.MP4
 
 
 def test_forms_of_the_riff_family_are_told_apart() -> None:
