@@ -25,6 +25,8 @@ def spans(window: Window, start: int) -> Iterator[Span]:
     place and the file's length, since they are rewritten when a file is copied.
     """
     offset, end = start, wrapping.trailing(window, start)
+    if end - start < _HEADER_SIZE:
+        raise errors.AudioTruncated
     for _ in range(_MAX_BLOCKS):
         header = window.read(offset, _HEADER_SIZE)
         if len(header) < _HEADER_SIZE or offset >= end:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from server.hashing.container import Container
-from server.hashing.errors import ContainerTooComplex
+from server.hashing.errors import AudioTruncated, ContainerTooComplex
 from server.hashing.recording import audio_hash
 
 from .build import lossless, tags
@@ -62,3 +62,8 @@ def test_block_that_claims_more_than_the_file_is_cut() -> None:
 def test_endless_empty_blocks_come_to_an_end() -> None:
     with pytest.raises(ContainerTooComplex):
         hash_of(lossless.wavpack_block(0, b"") * ((1 << 20) + 1))
+
+
+def test_file_cut_inside_its_first_header_is_truncated() -> None:
+    with pytest.raises(AudioTruncated):
+        hash_of(SAMPLE.data[:31])
