@@ -145,7 +145,7 @@ def _add_picture(tag: _Tag, beginning: bytes, size: int) -> bool:
     if mime_end < 0 or mime_end + 2 >= len(beginning):
         return False
     split = _terminated(beginning[0], beginning, mime_end + 2)
-    if split is None:
+    if split is None or not beginning[split[1] :].strip(b"\0"):  # mutagen takes zeros for a padded description
         return False
     tag.frames.pictures.append((beginning[mime_end + 1], beginning[1:mime_end].decode("latin-1"), size - split[1]))
     return True
@@ -164,7 +164,7 @@ def _add_lyrics(tag: _Tag, body: bytes, _size: int) -> bool:
     if split is None or not body[1:4].isascii():
         return False
     values = _values(body[0], body[split[1] :]) if split[1] < len(body) else None
-    if values is None:
+    if values is None or "\ufffd" in values[0]:
         return False
     tag.frames.has_lyrics = tag.frames.has_lyrics or bool(values[0])
     return True
