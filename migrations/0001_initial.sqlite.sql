@@ -194,9 +194,12 @@ CREATE TABLE tracks (
     remixer_fold TEXT,
     comment_fold TEXT,
     file_name_fold TEXT NOT NULL,
-    split_words TEXT,
-    UNIQUE (library_directory_id, path)
+    split_words TEXT
 );
+-- A place holds one present file; a missing track keeps the place where it was last seen, which another may have taken.
+CREATE UNIQUE INDEX tracks_place ON tracks (library_directory_id, path) WHERE missing_since IS NULL;
+CREATE INDEX tracks_path ON tracks (library_directory_id, path) WHERE missing_since IS NOT NULL;
+CREATE INDEX tracks_file_inode ON tracks (file_inode);
 -- Sorting puts missing values last, in a phase of its own, so an index needs only the values that are there.
 CREATE INDEX tracks_audio_hash ON tracks (audio_hash) WHERE audio_hash IS NOT NULL;
 CREATE INDEX tracks_duplicate_group_id ON tracks (duplicate_group_id) WHERE duplicate_group_id IS NOT NULL;

@@ -150,7 +150,7 @@ def _endpoint(route: Route, floor: Floor, inputs: Inputs, cache: AnswerCache) ->
     async def endpoint(request: web.Request) -> web.StreamResponse:
         # Read before the query: the answer is true for this number at least, and events after it may be applied again.
         seq = floor.log.seq
-        is_cacheable = route.is_live and request.method == "GET"
+        is_cacheable = route.is_cached and request.method == "GET"
         if is_cacheable and (finished := cache.get(request.path_qs, seq)) is not None:
             return _from_finished(request, finished)
         query = await inputs.query(route, request)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_BOXES = 65_536
+
+_HEADER = struct.Struct(">I4s")
+_LARGE_HEADER = struct.Struct(">8xQ")
 
 
 class Box(NamedTuple):
@@ -22,25 +26,33 @@ def walk(data: bytes, start: int, end: int) -> Iterator[Box]:
     for _ in range(MAX_BOXES):
         if start + 8 > end:
             return
-        size = int.from_bytes(data[start : start + 4], "big")
-        header = 8
+        size, kind = _HEADER.unpack_from(data, start)
+        body = start + 8
         if size == 1:
-            size, header = int.from_bytes(data[start + 8 : start + 16], "big"), 16
+            if start + 16 > end:
+                return
+            (size,) = _LARGE_HEADER.unpack_from(data, start)
+            body = start + 16
         elif size == 0:
             size = end - start
-        if size < header:
+        if start + size < body:
             return
-        yield Box(data[start + 4 : start + 8], start + header, min(start + size, end))
+        yield Box(kind, body, min(start + size, end))
         start += size
 
 
 def find(data: bytes, parent: Box, *path: bytes) -> Box | None:
     """The first box at a path below a parent."""
+    found: Box | None = parent
     for kind in path:
-        for box in walk(data, parent.start, parent.end):
-            if box.kind == kind:
-                parent = box
-                break
-        else:
+        if found is None:
             return None
-    return parent
+        _, start, end = found
+        found = None
+        while start + 8 <= end:
+            size, here = _HEADER.unpack_from(data, start)
+            if here == kind or size < 8:  # the one that is wanted, or one of an unusual size: look closely
+                found = next((box for box in walk(data, start, end) if box.kind == kind), None)
+                break
+            start += size
+    return found

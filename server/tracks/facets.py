@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.clock import to_rfc3339
 from server.db.database import Connection
 from server.db.sql import Where
 from server.tracks.filters import UNREACHABLE
@@ -78,6 +79,33 @@ async def statistics(connection: Connection) -> dict[str, Any]:
         "bpm_histogram": [
             {"bpm_min": row["bin"], "bpm_max": row["bin"] + BPM_BIN, "count": row["count"]} for row in bins
         ],
+    }
+
+
+async def directory_statistics(connection: Connection, library_directory_id: str) -> dict[str, Any]:
+    """The figures of one library directory; `oldest` and `newest` are the times its files were last written."""
+    own = Where("library_directory_id = :directory", {"directory": library_directory_id})
+    sums = await connection.fetch_one(
+        f"""
+        SELECT count(*) AS total, coalesce(sum(duration_seconds), 0) AS seconds, coalesce(sum(file_size), 0) AS bytes,
+            coalesce(sum(is_analyzed), 0) AS analyzed, min(file_mtime_ns) AS oldest, max(file_mtime_ns) AS newest,
+            coalesce(sum(CASE WHEN missing_since IS NOT NULL
+                OR library_directory_id IN ({UNREACHABLE}) THEN 1 ELSE 0 END), 0) AS missing
+        FROM tracks{own.clause()}
+        """,
+        own.params,
+    )
+    assert sums is not None
+    formats = await facet(connection, "format", own, 100)
+    return {
+        "tracks": sums["total"],
+        "missing": sums["missing"],
+        "bytes": int(sums["bytes"]),
+        "duration_seconds": float(sums["seconds"]),
+        "formats": {item["value"]: item["count"] for item in formats},
+        "oldest": None if sums["oldest"] is None else to_rfc3339(sums["oldest"] // 1_000_000),
+        "newest": None if sums["newest"] is None else to_rfc3339(sums["newest"] // 1_000_000),
+        "analyzed_share": round(sums["analyzed"] / sums["total"], 4) if sums["total"] else 0.0,
     }
 
 

@@ -36,7 +36,7 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What `stat` says of a file: `size` in bytes, `mtime_ns` since the epoch, and its identity on its device."""
+    """What `stat` says of a file: `size` in bytes, `mtime_ns` since the epoch; inode and device as `signed`."""
 
     size: int
     mtime_ns: int
@@ -82,8 +82,8 @@ def file_values(metadata: Metadata, facts: FileFacts, audio_hash: str | None, ha
         "codec": metadata.codec,
         "file_size": facts.size,
         "file_mtime_ns": facts.mtime_ns,
-        "file_inode": _signed(facts.inode),
-        "file_device": _signed(facts.device),
+        "file_inode": facts.inode,
+        "file_device": facts.device,
         "audio_hash": audio_hash,
         "hash_state": hash_state.value,
         "tags_error": metadata.tags_error,
@@ -226,7 +226,7 @@ def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
         return read
     kept: dict[str, Any] = orjson.loads(row["overrides"])
     values = dict(read)
-    for name in kept:
+    for name in kept.keys() & read.keys():
         kept[name] = {"file": read[name]}
         values[name] = row[name]
     values["overrides"] = _json(kept)
@@ -269,7 +269,7 @@ def _replaygain(metadata: Metadata) -> str | None:
     return _json(values) if any(value is not None for value in values.values()) else None
 
 
-def _signed(value: int) -> int:
+def signed(value: int) -> int:
     """Some file systems use all 64 bits; the databases' integers have a sign."""
     return value - (1 << 64) if value >= 1 << 63 else value
 

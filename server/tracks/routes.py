@@ -106,28 +106,30 @@ def routes(tracks: TrackService) -> Sequence[Route]:
     return [
         Route(
             "GET", "/tracks", list_tracks, query=schemas.ListQuery(), returns=track, tag=_TAG,
-            is_list=True, is_paged=True, is_live=True,
+            is_list=True, is_paged=True, is_live=True, is_cached=True,
         ),
         Route(
             "GET", "/tracks/search", search_tracks, query=schemas.SearchQuery(), returns=track, tag=_TAG,
-            is_list=True, is_paged=True, is_live=True, extra=_SEARCH_EXTRA,
+            is_list=True, is_paged=True, is_live=True, is_cached=True, extra=_SEARCH_EXTRA,
         ),
-        Route("GET", "/tracks/stats", track_stats, returns=_STATS, tag=_TAG, is_live=True),
+        Route("GET", "/tracks/stats", track_stats, returns=_STATS, tag=_TAG, is_live=True, is_cached=True),
         Route(
             "GET", "/tracks/facets", track_facets, query=schemas.FacetsQuery(), returns=_ANY_LIST, tag=_TAG,
-            is_live=True,
+            is_live=True, is_cached=True,
         ),
         Route(
             "POST", "/tracks/bulk", edit_tracks, body=schemas.BulkBody(), returns=schemas.BulkOut(), tag=_TAG,
             body_limit=8 * 1024 * 1024,
         ),
-        Route("GET", "/tracks/{id}", get_track, returns=track, tag=_TAG, errors=not_found, is_live=True),
+        Route(
+            "GET", "/tracks/{id}", get_track, returns=track, tag=_TAG, errors=not_found, is_live=True, is_cached=True,
+        ),
         Route("PATCH", "/tracks/{id}", edit_track, body=schemas.Edits(), returns=track, tag=_TAG, errors=not_found),
         Route("PUT", "/tracks/{id}", replace_track, body=schemas.Edits(), returns=track, tag=_TAG, errors=not_found),
         Route("DELETE", "/tracks/{id}", delete_track, returns=_ID, tag=_TAG, errors=not_found),
         Route(
             "GET", "/library", library_delta, query=schemas.DeltaQuery(), returns=schemas.DeltaOut(), tag="library",
-            errors=[errors.Gone], is_live=True,
+            errors=[errors.Gone], is_live=True, is_cached=True,
         ),
     ]  # fmt: skip
 

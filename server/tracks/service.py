@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -40,6 +40,32 @@ class Page:
     items: list[bytes]
     total: int
     last: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A track, the place where its file is now, and what the file says there (`model.file_values`)."""
+
+    row: Row
+    library_directory_id: str
+    path: bytes
+    read: Values
+
+    def described(self) -> dict[str, str]:
+        return {
+            "id": self.row["id"],
+            "from": self.row["relative_path"],
+            "to": self.path.decode("utf-8", "replace"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """Ids by what reading their files again has brought."""
+
+    updated: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +139,16 @@ class TrackService:
             hits = await self._store.search.search(connection, terms, filters, limit, offset)
             rows = await self._store.resources_by_pk(connection, hits.pks)
         return [_finished(row, locations) for row in rows], hits
+
+    async def count_directory(self, connection: Connection, library_directory_id: str) -> tuple[int, int]:
+        """How many tracks a library directory has, and how many of their files are missing."""
+        own = Where("library_directory_id = :directory", {"directory": library_directory_id})
+        missing = await self._store.count(connection, own & Where("missing_since IS NOT NULL"))
+        return await self._store.count(connection, own), missing
+
+    async def directory_statistics(self, library_directory_id: str) -> dict[str, Any]:
+        async with self._database.read() as connection:
+            return await facets.directory_statistics(connection, library_directory_id)
 
     async def statistics(self) -> dict[str, Any]:
         async with self._database.read() as connection:
@@ -206,28 +242,52 @@ class TrackService:
             tx.emit(events.TrackAdded(ids=tuple(row["id"] for row in batch)))
         return inserted
 
-    async def take_in(self, tx: Tx, changes_: Sequence[tuple[Row, Values]]) -> list[Row]:
-        """What files say now, beneath what users corrected. Announces and returns the rows that really differ."""
+    async def take_in(self, tx: Tx, changes_: Sequence[tuple[Row, Values]]) -> TakenIn:
+        """What the files of known tracks say now, beneath what users corrected. Announces only what really differs."""
         now = self._clock.now_ms()
         written: list[tuple[Row, Values]] = []
-        silent: list[tuple[Row, Values]] = []
+        result = TakenIn()
         for row, read in changes_:
             values = _differing(row, model.complete({**as_dict(row), **model.under_overrides(as_dict(row), read)}))
-            if not values:
-                continue
-            if values.keys() <= _SILENT:
-                silent.append((row, values))
-            else:
+            if row["missing_since"] is not None:
+                result.restored.append(row["id"])
+                written.append((row, {**values, "missing_since": None, "updated_at": now}))
+            elif values.keys() - _SILENT:
+                result.updated.append(row["id"])
                 written.append((row, {**values, "updated_at": now}))
-        await self._write(tx, written + silent)
-        for batch in events.batches(written):
-            tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in batch)))
-        return [row for row, _ in written]
+            else:
+                result.unchanged.append(row["id"])
+                written.append((row, values)) if values else None
+        await self._write(tx, written)
+        for batch in events.batches(result.updated):
+            tx.emit(events.TrackUpdated(ids=tuple(batch)))
+        for batch in events.batches(result.restored):
+            tx.emit(events.TrackRestored(ids=tuple(batch)))
+        return result
 
-    async def mark_missing(self, tx: Tx, ids: Sequence[str]) -> int:
+    async def relocate(self, tx: Tx, moves: Sequence[Move]) -> None:
+        """Tracks whose file lies somewhere else now, or that took another's place; with what the file says there."""
+        now = self._clock.now_ms()
+        # First everything lets go of its place, since places are swapped and handed on within one batch.
+        await self._write(tx, [(move.row, {"missing_since": now}) for move in moves if not move.row["missing_since"]])
+        written = []
+        for move in moves:
+            values = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
+            whole = {**as_dict(move.row), **values, **model.under_overrides(as_dict(move.row), move.read)}
+            changed = _differing(move.row, model.complete(whole))
+            written.append((move.row, {**changed, "missing_since": None, "updated_at": now}))
+        await self._write(tx, written)
+        for batch in events.batches(moves):
+            tx.emit(
+                events.TrackMoved(
+                    ids=tuple(move.row["id"] for move in batch), moves=tuple(move.described() for move in batch)
+                )
+            )
+
+    async def mark_missing(self, tx: Tx, pks: Sequence[int]) -> int:
         """Files that a complete walk of their folder didn't find."""
         now = self._clock.now_ms()
-        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is None]
+        rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is None]
         await self._write(tx, [(row, {"missing_since": now}) for row in rows])
         for batch in events.batches(rows):
             tx.emit(events.TrackMissing(ids=tuple(row["id"] for row in batch)))
@@ -256,14 +316,27 @@ class TrackService:
         """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""
         await self._store.put_location(tx, location)
 
-    async def files(self, library_directory_id: str, after: bytes, limit: int, prefix: bytes = b"") -> list[Row]:
-        return await self._store.files(self._database.direct, library_directory_id, after, limit, prefix)
+    async def files(
+        self, library_directory_id: str, after: bytes, upto: bytes | None, before: bytes | None, limit: int
+    ) -> list[Row]:
+        """Known files in the order of their paths, in the range `after < path <= upto` and `path < before`."""
+        return await self._store.files(self._database.direct, library_directory_id, after, upto, before, limit)
 
     async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
         return await self._store.by_paths(connection, library_directory_id, paths)
 
     async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
         return await self._store.by_ids(connection, ids)
+
+    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
+        return await self._store.by_pks(connection, pks)
+
+    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+        """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
+        return await self._store.like(connection, hashes, inodes)
+
+    async def locations(self, connection: Connection) -> dict[str, Location]:
+        return await self._store.locations(connection)
 
     async def hash_pending(self, library_directory_id: str, limit: int) -> list[Row]:
         return await self._store.hash_pending(self._database.direct, library_directory_id, limit)

@@ -93,24 +93,53 @@ class TrackStore:
         return await connection.fetch_values(f"SELECT id FROM tracks{where.clause()} ORDER BY pk", where.params)
 
     async def files(
-        self, connection: Connection, library_directory_id: str, after: bytes, limit: int, prefix: bytes = b""
+        self,
+        connection: Connection,
+        library_directory_id: str,
+        after: bytes,
+        upto: bytes | None,
+        before: bytes | None,
+        limit: int,
     ) -> list[Row]:
-        """What the library knows of the files of a directory, by path, from a path on; for comparing with the disk."""
+        """What the library knows of the files of a directory, in the order of their paths; for comparing with disk.
+
+        Of several rows of one path the present one comes first.
+        """
         where = Where(
             "library_directory_id = :directory AND path > :after", {"directory": library_directory_id, "after": after}
         )
-        if prefix:
-            where = where & Where(
-                "path >= :prefix AND path < :prefix_end", {"prefix": prefix + b"/", "prefix_end": prefix + b"0"}
-            )
+        if upto is not None:
+            where = where & Where("path <= :upto", {"upto": upto})
+        if before is not None:
+            where = where & Where("path < :before", {"before": before})
+        columns = "pk, id, path, file_size, file_mtime_ns, file_inode, hash_state, missing_since"
+        present, missing = (where & Where(f"missing_since IS {state}") for state in ("NULL", "NOT NULL"))
+        # Each half has an index of its own, in the order that is wanted.
+        halves = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT {columns} FROM tracks{half.clause()} ORDER BY path LIMIT :limit) AS half_{number}"
+            for number, half in enumerate((present, missing))
+        )
         return list(
             await connection.fetch_all(
-                f"""
-                SELECT pk, id, path, file_size, file_mtime_ns, file_inode, file_device, audio_hash, hash_state,
-                       missing_since
-                FROM tracks{where.clause()} ORDER BY path LIMIT :limit
-                """,
+                f"SELECT * FROM ({halves}) AS files ORDER BY path, (missing_since IS NOT NULL), pk LIMIT :limit",
                 {**where.params, "limit": limit},
+            )
+        )
+
+    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
+        return list(await connection.fetch_all("SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}))
+
+    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+        """Tracks with one of the audio hashes or one of the inodes, each once, oldest first."""
+        return list(
+            await connection.fetch_all(
+                """
+                SELECT * FROM tracks WHERE pk IN (
+                    SELECT pk FROM tracks WHERE audio_hash IN :hashes AND audio_hash IS NOT NULL
+                    UNION SELECT pk FROM tracks WHERE file_inode IN :inodes
+                ) ORDER BY pk
+                """,
+                {"hashes": hashes, "inodes": inodes},
             )
         )
 
@@ -223,8 +252,10 @@ class TrackStore:
 
 
 def _insert_sql(columns: tuple[str, ...]) -> str:
-    names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
-    return f"INSERT INTO tracks ({names}) VALUES ({values}) ON CONFLICT (library_directory_id, path) DO NOTHING"
+    return (
+        f"INSERT INTO tracks ({', '.join(columns)}) VALUES ({', '.join(f':{column}' for column in columns)})"
+        " ON CONFLICT (library_directory_id, path) WHERE missing_since IS NULL DO NOTHING"
+    )
 
 
 def _update_sql(columns: tuple[str, ...]) -> str:

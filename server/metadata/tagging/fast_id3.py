@@ -22,7 +22,8 @@ _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
 _PADDING = b"\0\0\0\0"
 _PLAIN_TIMESTAMP = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?)?)?")
 _TIMESTAMPS = ("TDRC", "TDRL", "TDOR")
-_LATIN1, _UTF16, _UTF16BE, _UTF8 = range(4)
+_UTF16, _UTF16BE, _UTF8 = 1, 2, 3
+_NARROW = {0: "latin-1", _UTF8: "utf-8"}  # whose texts end with a single NUL
 _BOM_LITTLE, _BOM_BIG = b"\xff\xfe", b"\xfe\xff"
 _BLOCK = 8192
 _PICTURE_HEADER = 1024
@@ -91,7 +92,11 @@ def parse(source: Source, offset: int) -> Id3Frames | None:
             if size == 1:  # mutagen drops a frame without text
                 continue
             values = _values(block[start], block[start + 1 : at])
-            if values is None or not _add_text(texts, kind, values):
+            if values is None:
+                return None
+            if kind not in texts and kind not in _TIMESTAMPS:
+                texts[kind] = values
+            elif not _add_text(texts, kind, values):
                 return None
         elif not kind(tag, block[start : min(at, limit)], size):
             return None
@@ -188,8 +193,8 @@ _KINDS: dict[bytes, str | Callable[[_Tag, bytes, int], bool]] = {
 
 def _values(encoding: int, data: bytes) -> list[str] | None:
     """The NUL-separated values of a text, or None when they can't be told for certain."""
-    if encoding in (_LATIN1, _UTF8):
-        text = data.decode("latin-1" if encoding == _LATIN1 else "utf-8", "replace")
+    if codec := _NARROW.get(encoding):
+        text = data.decode(codec, "replace")
         return text.rstrip("\0").split("\0") if "\0" in text else [text]
     if len(data) & 1 or encoding > _UTF8:
         return None
@@ -211,12 +216,12 @@ def _values(encoding: int, data: bytes) -> list[str] | None:
 
 def _terminated(encoding: int, data: bytes, start: int) -> tuple[str, int] | None:
     """(text, offset behind its terminator), or None when it has none or can't be decoded for certain."""
-    if encoding in (_LATIN1, _UTF8):
+    if codec := _NARROW.get(encoding):
         end = data.find(b"\0", start)
         if end < 0:
             return None
         try:
-            return data[start:end].decode("latin-1" if encoding == _LATIN1 else "utf-8"), end + 1
+            return data[start:end].decode(codec), end + 1
         except UnicodeDecodeError:
             return None
     end = data.find(b"\0\0", start)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from server.metadata import boxes, fields, genre, rating
 from server.metadata.draft import Draft
 
@@ -72,7 +70,7 @@ def read_items(draft: Draft, data: bytes, ilst: boxes.Box) -> None:
     """Read the items of an `ilst` box. Damaged ones are passed over."""
     for item in boxes.walk(data, ilst.start, ilst.end):
         name = item.kind.decode("latin-1")
-        values = list(_values(data, item))
+        values = _values(data, item)
         if not values:
             continue
         value = data[values[0][1] : values[0][2]]
@@ -105,11 +103,13 @@ def read_quicktime_texts(draft: Draft, data: bytes, udta: boxes.Box) -> None:
             draft.offer(TEXT_ITEMS[name], [data[box.start + 4 : box.start + 4 + length].decode(errors="replace")])
 
 
-def _values(data: bytes, item: boxes.Box) -> Iterator[tuple[int, int, int]]:
+def _values(data: bytes, item: boxes.Box) -> list[tuple[int, int, int]]:
     """(type, start, end) of the item's values."""
-    for box in boxes.walk(data, item.start, item.end):
-        if box.kind == b"data" and box.end - box.start >= 8:
-            yield int.from_bytes(data[box.start + 1 : box.start + 4], "big"), box.start + 8, box.end
+    return [
+        (int.from_bytes(data[start + 1 : start + 4], "big"), start + 8, end)
+        for kind, start, end in boxes.walk(data, item.start, item.end)
+        if kind == b"data" and end - start >= 8
+    ]
 
 
 def _text(kind: int, value: bytes) -> str:

@@ -1,0 +1,237 @@
+"""The composition root: `build` makes every object in order, `run` lists every service on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from server import errors, log
+from server.access.service import AccessService
+from server.api.app import Floor
+from server.api.app import build as build_http
+from server.api.guard import Guard
+from server.api.idempotency import IdempotencyKeys
+from server.api.metrics import Metrics
+from server.api.ratelimit import RateLimit
+from server.api.route import Route
+from server.clock import Clock, SystemClock
+from server.config import Config
+from server.db.database import Database
+from server.db.migrate import migrate
+from server.db.sqlite import SqliteDatabase
+from server.db.uow import UnitOfWork
+from server.events.bus import Bus
+from server.events.log import EventLog
+from server.events.model import Event
+from server.filesystem import FileSystem
+from server.libraries import routes as library_routes
+from server.libraries.service import LibraryService
+from server.scanning import routes as scan_routes
+from server.scanning.backfill import HashBackfill
+from server.scanning.run import Tools
+from server.scanning.service import ScanService
+from server.scanning.workers import WorkerPool
+from server.settings import routes as setting_routes
+from server.settings.service import SettingsService
+from server.supervise import Service, Supervisor
+from server.system import routes as system_routes
+from server.system.health import Check
+from server.system.retention import Retention
+from server.tracks import routes as track_routes
+from server.tracks.service import TrackService
+from server.ws.endpoint import Endpoint
+from server.ws.hub import Hub
+
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Every part that another one, or a test, needs to reach."""
+
+    config: Config
+    database: Database
+    log: EventLog
+    bus: Bus
+    hub: Hub
+    uow: UnitOfWork[Event]
+    access: AccessService
+    settings: SettingsService
+    tracks: TrackService
+    libraries: LibraryService
+    scans: ScanService
+    workers: WorkerPool
+    file_system: FileSystem
+    services: tuple[Service, ...]
+    routes: tuple[Route, ...]
+    http: web.Application
+
+
+def open_database(config: Config) -> Database:
+    """The database of `DATABASE_URL`, not yet opened."""
+    if not config.is_postgres:
+        return SqliteDatabase(config.sqlite_path)
+    try:
+        from server.db.postgres import PostgresDatabase
+    except ImportError as error:
+        raise errors.StartupError("PostgreSQL needs the extra 'postgres': pip install 'mismo[postgres]'") from error
+    return PostgresDatabase(config.database_url)
+
+
+async def build(config: Config, database: Database, clock: Clock | None = None) -> App:
+    """Make every object, on an opened and migrated database. Raises `StartupError`."""
+    clock = clock or SystemClock()
+    event_log = EventLog(database, clock)
+    await event_log.open()
+    uow: UnitOfWork[Event] = UnitOfWork(database, event_log)
+    bus = Bus(database, event_log, clock.now_ms)
+    hub = Hub(event_log)
+    bus.attach(hub)
+    file_system = FileSystem()
+    workers = WorkerPool(config.scan_workers)
+
+    access = AccessService(database, clock, config.api_token)
+    settings = SettingsService(database, uow, event_log, clock)
+    tracks = TrackService(database, uow, event_log, clock)
+    libraries = LibraryService(database, uow, tracks, file_system, clock)
+    tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
+    scans = ScanService(tools, bus, config.max_concurrent_scans)
+    libraries.scan_status = scans.directory_status
+    hub.serve_resource("track", tracks.resources)
+
+    services: tuple[Service, ...] = (
+        bus,
+        hub,
+        Retention(event_log, clock, config.event_retention_days),
+        scans,
+        HashBackfill(tools, scans),
+    )
+    metrics = _metrics(hub, event_log)
+    routes: list[Route] = [
+        *setting_routes.routes(settings),
+        *library_routes.routes(libraries),
+        *scan_routes.routes(scans),
+        *track_routes.routes(tracks),
+    ]
+    routes += system_routes.routes([Check("database", _database_check(database))], metrics, lambda: routes)
+    floor = Floor(
+        log=event_log,
+        guard=await _guard(config, access),
+        rate_limit=None if config.is_loopback else RateLimit(config.api_rate_limit),
+        idempotency=IdempotencyKeys(database, clock),
+        metrics=metrics,
+    )
+    http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
+    return App(
+        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, workers, file_system,
+        services, tuple(routes), http,
+    )  # fmt: skip
+
+
+async def _guard(config: Config, access: AccessService) -> Guard:
+    if not config.is_loopback and not await access.has_any():
+        raise errors.StartupError(
+            f"HOST is {config.host}, which others can reach:"
+            " set API_TOKEN, or make a token with 'mismo token create NAME'"
+        )
+    is_token_needed = not config.is_loopback or config.api_token is not None
+    return Guard(
+        bound_host=config.host,
+        allowed_hosts=config.allowed_hosts,
+        cors_origins=config.cors_origins,
+        verify_token=access.verify if is_token_needed else None,
+    )
+
+
+def _metrics(hub: Hub, event_log: EventLog) -> Metrics:
+    metrics = Metrics()
+    started = time.time()
+    metrics.gauge("uptime_seconds", "Since the start", lambda: time.time() - started)
+    metrics.gauge("websocket_clients", "Connected websocket clients", lambda: hub.connections)
+    metrics.gauge("event_seq", "Number of the last committed event", lambda: event_log.seq)
+    metrics.gauge("event_lag", "Committed events that aren't published yet", lambda: event_log.seq - hub.last_seq)
+    return metrics
+
+
+def _database_check(database: Database) -> Callable[[], Awaitable[str]]:
+    async def probe() -> str:
+        await database.fetch_value("SELECT 1")
+        return database.dialect.value
+
+    return probe
+
+
+async def close(app: App) -> None:
+    """Let go of everything, after the services have ended."""
+    await app.workers.close()
+    app.file_system.close()
+    await app.database.close()
+
+
+async def run(config: Config, library: list[Path], ready: Callable[[App, str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once, with the server's URL."""
+    database = open_database(config)
+    await database.open()
+    try:
+        await migrate(database)
+        app = await build(config, database)
+    except BaseException:
+        await database.close()
+        raise
+    stopping, ending = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    runner = web.AppRunner(app.http, access_log=None, handle_signals=False, shutdown_timeout=5)
+    try:
+        await runner.setup()
+        url = await _listen(runner, config)
+        await _add_libraries(app, library)
+        async with asyncio.TaskGroup() as group:
+            # A service that fails ends the group, and with it the server.
+            group.create_task(Supervisor(app.services).run(ending))
+            ready(app, url)
+            await stopping.wait()
+            # Accept no more, let every websocket know, and only then end the services.
+            for site in list(runner.sites):
+                await site.stop()
+            await app.hub.close()
+            ending.set()
+    finally:
+        await runner.cleanup()
+        await close(app)
+    logger.info("stopped")
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> str:
+    """Start to listen; returns the URL, with the port that was really taken."""
+    site = web.TCPSite(runner, config.host, config.port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise errors.StartupError(f"can't listen on {config.host}:{config.port}: {error.strerror}") from error
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{runner.addresses[0][1]}"
+
+
+async def _add_libraries(app: App, paths: list[Path]) -> None:
+    """Manage the folders that the command line names, and scan them."""
+    known = {directory.path: directory for directory in await app.libraries.all()}
+    for path in paths:
+        raw = os.fsencode(path)
+        try:
+            directory = known.get(raw) or await app.libraries.add(os.fsdecode(raw), {})
+        except errors.MismoError as error:
+            raise errors.StartupError(f"--library {path}: {error.detail}") from error
+        try:
+            await app.scans.start(directory.id)
+        except errors.Conflict as error:
+            # A known drive that isn't plugged in is no reason not to start.
+            logger.warning("not scanned", library=str(path), reason=error.detail)

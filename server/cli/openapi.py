@@ -1,0 +1,40 @@
+"""`mismo openapi`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from server import app
+from server.api.openapi import document
+from server.cli.opened import opened
+from server.cli.output import say
+from server.config import Config
+from server.system import asyncapi
+
+NAME = "openapi"
+HELP = "print the API as an OpenAPI 3.1 document (or the websocket as AsyncAPI 3)"
+EXAMPLE = "mismo openapi > openapi.json"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--websocket", action="store_true", help="the AsyncAPI document instead")
+
+
+async def run(config: Config, given: argparse.Namespace) -> int:
+    if given.websocket:
+        content = asyncapi.document()
+    else:
+        # The routes are made by the composition root, which wants a database; the person's own isn't touched.
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = replace(config, host="127.0.0.1", database_url=f"sqlite:///{Path(folder) / 'scratch.db'}")
+            async with opened(scratch) as database:
+                made = await app.build(scratch, database)
+                content = document(made.routes)
+                made.file_system.close()
+    say(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
+    return 0

@@ -1,0 +1,50 @@
+"""What is announced about library directories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from server.events.model import Recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryAdded(Recorded):
+    """A folder is managed now, or again."""
+
+    name: ClassVar[str] = "library:directory:added"
+    directory: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryUpdated(Recorded):
+    """Something about a directory was changed."""
+
+    name: ClassVar[str] = "library:directory:updated"
+    directory: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryRemoved(Recorded):
+    """A folder isn't managed any more; its files are where they were."""
+
+    name: ClassVar[str] = "library:directory:removed"
+    directory: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaConnected(Recorded):
+    """The drive of a directory is there again, and all its tracks with it."""
+
+    name: ClassVar[str] = "library:media:connected"
+    directory: dict[str, Any]
+    track_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaDisconnected(Recorded):
+    """The drive of a directory is gone; its tracks read as missing until it comes back."""
+
+    name: ClassVar[str] = "library:media:disconnected"
+    directory: dict[str, Any]
+    track_count: int

@@ -1,0 +1,93 @@
+"""What a scan has to do, as data: the listing of the disk held against the rows of the library. No I/O in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from server.db.database import Row
+from server.scanning.model import Strategy
+from server.scanning.walk import Entry
+from server.tracks.model import HashState
+
+
+@dataclass(slots=True)
+class Plan:
+    """`to_read`: files that are new or differ. `found_again`: missing tracks whose file is back as it was.
+
+    `unseen`: row numbers of present tracks whose file wasn't in the listing.
+    """
+
+    to_read: list[Entry] = field(default_factory=list)
+    found_again: list[str] = field(default_factory=list)
+    unseen: list[int] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def compare(entries: Sequence[Entry], rows: Sequence[Row], strategy: Strategy, unknown: Sequence[bytes] = ()) -> Plan:
+    """Compare a run of the listing with the rows of the same stretch of paths; both in the order of their paths.
+
+    Of several rows of one path at most one is present; the others are missing tracks that were last seen there.
+    `unknown` are folders that couldn't be read: nothing is said about what lies in them.
+    """
+    plan = Plan()
+    remaining = _by_path(rows)
+    path, known = next(remaining, (None, []))
+    for entry in entries:
+        while path is not None and path < entry.path:
+            _unseen(plan, path, known, unknown)
+            path, known = next(remaining, (None, []))
+        if path == entry.path:
+            _seen(plan, entry, known, strategy)
+            path, known = next(remaining, (None, []))
+        else:
+            plan.to_read.append(entry)
+    while path is not None:
+        _unseen(plan, path, known, unknown)
+        path, known = next(remaining, (None, []))
+    return plan
+
+
+def _by_path(rows: Sequence[Row]) -> Iterator[tuple[bytes | None, list[Row]]]:
+    group: list[Row] = []
+    current: bytes | None = None
+    for row in rows:
+        path = row["path"]
+        if path != current and group:
+            yield current, group
+            group = []
+        current = path
+        group.append(row)
+    if group:
+        yield current, group
+
+
+def _seen(plan: Plan, entry: Entry, known: Sequence[Row], strategy: Strategy) -> None:
+    for row in known:
+        if is_same_file(row, entry) and strategy is not Strategy.FULL:
+            if row["missing_since"] is None:
+                # A hybrid scan hashes what a fast one left unhashed.
+                if row["hash_state"] == HashState.PENDING and strategy is Strategy.HYBRID:
+                    break
+                plan.unchanged += 1
+                return
+            if all(other["missing_since"] is not None for other in known):
+                plan.found_again.append(row["id"])
+                return
+    plan.to_read.append(entry)
+
+
+def is_same_file(row: Row, entry: Entry) -> bool:
+    """Whether a file is what the row says: same size, same time of change, same inode.
+
+    The device isn't compared: its number changes from one mount to the next.
+    """
+    return bool(
+        row["file_mtime_ns"] == entry.mtime_ns and row["file_size"] == entry.size and row["file_inode"] == entry.inode
+    )
+
+
+def _unseen(plan: Plan, path: bytes, known: Sequence[Row], unknown: Sequence[bytes]) -> None:
+    if any(path.startswith(folder) for folder in unknown):
+        return
+    plan.unseen += [row["pk"] for row in known if row["missing_since"] is None]

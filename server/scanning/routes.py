@@ -1,0 +1,120 @@
+"""The endpoints of scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from marshmallow import Schema, fields, validate
+
+from server import errors
+from server.api.answer import Answer, Pagination, accepted, ok
+from server.api.fields import Id, PageQuery, StrictSchema, Text
+from server.api.route import Call, Route
+from server.libraries.service import DirectoryUnavailable
+from server.scanning.model import Priority, Strategy
+from server.scanning.service import NoScan, ScanActive, ScanService
+
+_TAG = "scan"
+
+
+class ScanBody(StrictSchema):
+    strategy = fields.Enum(Strategy, by_value=True, load_default=Strategy.HYBRID)
+    priority = Text(validate=validate.OneOf([priority.name.lower() for priority in Priority]), load_default="normal")
+    path = Text(load_default=None, allow_none=True, validate=validate.Length(1, 4096))
+
+
+class HistoryQuery(PageQuery):
+    class Meta(PageQuery.Meta):
+        exclude = ("cursor",)
+
+    library_id = Id(load_default=None)
+
+
+class FailureOut(Schema):
+    path = fields.String(required=True)
+    code = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class CountsOut(Schema):
+    found = fields.Integer(required=True)
+    added = fields.Integer(required=True)
+    updated = fields.Integer(required=True)
+    moved = fields.Integer(required=True)
+    restored = fields.Integer(required=True)
+    missing = fields.Integer(required=True)
+    unchanged = fields.Integer(required=True)
+    failed = fields.Integer(required=True)
+
+
+class Scan(Schema):
+    id = fields.UUID(required=True)
+    library_directory_id = fields.UUID(required=True)
+    strategy = fields.String(required=True)
+    priority = fields.String(required=True)
+    path = fields.String(required=True)
+    state = fields.String(required=True)
+    created_at = fields.DateTime(required=True)
+    started_at = fields.DateTime(required=True, allow_none=True)
+    finished_at = fields.DateTime(required=True, allow_none=True)
+    counts = fields.Nested(CountsOut, required=True)
+    failures = fields.List(fields.Nested(FailureOut), required=True)
+    error = fields.String(required=True, allow_none=True)
+
+
+def routes(scans: ScanService) -> Sequence[Route]:
+    async def start_scan(call: Call) -> Answer:
+        """Scan a library directory, or a folder in it."""
+        body = call.body
+        scan = await scans.start(call.path["id"], body["strategy"], Priority[body["priority"].upper()], body["path"])
+        return accepted(scan.as_json(), f"/api/scan/{scan.id}")
+
+    async def scan_status(call: Call) -> Answer:
+        """The directory's present scan, or its latest."""
+        return ok((await scans.status(call.path["id"])).as_json())
+
+    async def cancel_scan(call: Call) -> Answer:
+        """Cancel the directory's scan; what it has found so far is kept."""
+        return ok((await scans.cancel(call.path["id"])).as_json())
+
+    async def pause_scan(call: Call) -> Answer:
+        """Hold the directory's scan."""
+        return ok((await scans.pause(call.path["id"])).as_json())
+
+    async def resume_scan(call: Call) -> Answer:
+        """Let a paused scan go on."""
+        return ok((await scans.resume(call.path["id"])).as_json())
+
+    async def active_scans(_: Call) -> Answer:
+        """Scans that are queued, running or paused."""
+        found = [scan.as_json() for scan in await scans.active()]
+        return Answer(data=found, pagination=Pagination(max(1, len(found)), len(found), 1))
+
+    async def scan_history(call: Call) -> Answer:
+        """Past and present scans, newest first."""
+        page, limit = call.query["page"] or 1, call.query["limit"]
+        found, total = await scans.history(call.query["library_id"], limit, (page - 1) * limit)
+        return Answer(data=[scan.as_json() for scan in found], pagination=Pagination(limit, total, page))
+
+    async def get_scan(call: Call) -> Answer:
+        """One scan."""
+        return ok((await scans.get(call.path["id"])).as_json())
+
+    one, base = Scan(), "/scan/library/{id}"
+    missing = [errors.NotFound, NoScan]
+    return [
+        Route(
+            "POST", base, start_scan, body=ScanBody(), is_body_required=False, returns=one, status=202, tag=_TAG,
+            errors=[errors.NotFound, ScanActive, DirectoryUnavailable],
+        ),
+        Route("GET", f"{base}/status", scan_status, returns=one, tag=_TAG, errors=missing),
+        Route("DELETE", base, cancel_scan, returns=one, tag=_TAG, errors=missing),
+        Route("POST", f"{base}/pause", pause_scan, returns=one, tag=_TAG, errors=[*missing, errors.Conflict]),
+        Route("POST", f"{base}/resume", resume_scan, returns=one, tag=_TAG, errors=[*missing, errors.Conflict]),
+        Route("GET", "/scan/active", active_scans, returns=one, is_list=True, is_paged=True, tag=_TAG),
+        Route(
+            "GET", "/scan/history", scan_history, query=HistoryQuery(), returns=one, is_list=True, is_paged=True,
+            tag=_TAG,
+        ),
+        Route("GET", "/scan/{id}", get_scan, returns=one, tag=_TAG, errors=[errors.NotFound]),
+    ]  # fmt: skip

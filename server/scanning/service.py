@@ -1,0 +1,309 @@
+"""The verbs of scans, and the service that works through their queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from server import errors, ids, log
+from server.db.database import to_the_end
+from server.events.bus import Bus
+from server.libraries.model import ScanStatus
+from server.libraries.service import DirectoryUnavailable
+from server.scanning import events, store
+from server.scanning.model import Counts, Failure, Priority, Scan, State, Strategy
+from server.scanning.run import DirectoryWentAway, Progress, ScanRun, Tools
+
+logger = log.get(__name__)
+_RATE_SECONDS = 0.05
+RETRY_SECONDS = 2.0
+
+
+class ScanActive(errors.Conflict):
+    """This directory is being scanned."""
+
+    code = "scan_active"
+
+
+class NoScan(errors.NotFound):
+    """This directory isn't being scanned."""
+
+    code = "no_active_scan"
+
+
+@dataclass(slots=True)
+class _Running:
+    run: ScanRun
+    task: asyncio.Task[None]
+    is_cancelled: bool = False
+
+
+class ScanService:
+    """Verbs for the API, and (as a service) the queue: at most `max_concurrent` scans at once, by priority."""
+
+    name = "scanner"
+
+    def __init__(self, tools: Tools, bus: Bus, max_concurrent: int):
+        self._tools = tools
+        self._bus = bus
+        self._max_concurrent = max_concurrent
+        self._running: dict[str, _Running] = {}
+        self._wake = asyncio.Event()
+        self._finished = asyncio.Condition()
+
+    # -- the verbs
+
+    async def start(
+        self,
+        directory_id: str,
+        strategy: Strategy = Strategy.HYBRID,
+        priority: Priority = Priority.NORMAL,
+        path: str | None = None,
+    ) -> Scan:
+        """Queue a scan. Raises `NotFound`, `ScanActive`, `DirectoryUnavailable`, and `Invalid` for a path outside."""
+        directory = await self._tools.libraries.check(directory_id)
+        if not directory.is_available:
+            raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
+        scan = Scan(
+            id=ids.new_id(),
+            library_directory_id=directory_id,
+            strategy=strategy,
+            priority=priority,
+            path=_inside(path) if path else b"",
+            state=State.QUEUED,
+            counts=Counts(),
+            error=None,
+            created_at=self._tools.clock.now_ms(),
+            started_at=None,
+            finished_at=None,
+        )
+        async with self._tools.uow() as tx:
+            if await store.active(tx, directory_id):
+                raise ScanActive
+            await store.insert(tx, scan)
+        self._wake.set()
+        return scan
+
+    async def cancel(self, directory_id: str) -> Scan:
+        """Stop the directory's scan; what it has found so far is kept. Raises `NoScan`."""
+        scan = await self._active(directory_id)
+        running = self._running.get(scan.id)
+        if running is None:
+            return await self._end(scan, State.CANCELLED, events.ScanCancelled)
+        running.is_cancelled = True
+        running.task.cancel()
+        await self.ended(scan.id)
+        return await self.get(scan.id)
+
+    async def pause(self, directory_id: str) -> Scan:
+        """Hold the directory's scan. Raises `NoScan`, and `Conflict` when it isn't running."""
+        return await self._hold(directory_id, State.RUNNING, State.PAUSED)
+
+    async def resume(self, directory_id: str) -> Scan:
+        """Let a paused scan go on. Raises `NoScan`, and `Conflict` when it isn't paused."""
+        return await self._hold(directory_id, State.PAUSED, State.RUNNING)
+
+    async def _hold(self, directory_id: str, expected: State, state: State) -> Scan:
+        scan = await self._active(directory_id)
+        running = self._running.get(scan.id)
+        if running is None or scan.state is not expected:
+            raise errors.Conflict(f"the scan is {scan.state}, not {expected}")
+        async with self._tools.uow() as tx:
+            await store.update(tx, scan.id, {"state": state.value})
+        running.run.go.set() if state is State.RUNNING else running.run.go.clear()
+        return replace(scan, state=state, counts=running.run.counts)
+
+    async def status(self, directory_id: str) -> Scan:
+        """The directory's scan that is active, else its latest. Raises `NotFound`."""
+        await self._tools.libraries.get(directory_id)
+        active = await store.active(self._tools.database.direct, directory_id)
+        scan = active[0] if active else await store.latest(self._tools.database.direct, directory_id)
+        if scan is None:
+            raise NoScan("this directory was never scanned")
+        return self._live(scan)
+
+    async def active(self) -> list[Scan]:
+        return [self._live(scan) for scan in await store.active(self._tools.database.direct)]
+
+    async def history(self, directory_id: str | None, limit: int, offset: int) -> tuple[list[Scan], int]:
+        return await store.history(self._tools.database.direct, directory_id, limit, offset)
+
+    async def get(self, scan_id: str) -> Scan:
+        scan = await store.get(self._tools.database.direct, scan_id)
+        if scan is None:
+            raise errors.NotFound(f"there is no scan {scan_id}")
+        return self._live(scan)
+
+    async def directory_status(self, directory_id: str) -> ScanStatus:
+        """What the scanner is doing with a directory."""
+        state = await store.latest_state(self._tools.database.direct, directory_id)
+        return _STATUS.get(state, ScanStatus.IDLE) if state is not None else ScanStatus.IDLE
+
+    async def ended(self, scan_id: str) -> None:
+        """Wait until a scan isn't active any more."""
+        async with self._finished:
+            await self._finished.wait_for(lambda: scan_id not in self._running)
+
+    async def idle(self) -> None:
+        """Wait until no scan is running."""
+        async with self._finished:
+            await self._finished.wait_for(lambda: not self._running)
+
+    async def next_end(self, timeout: float) -> None:
+        """Wait until a scan ends, for so many seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout), self._finished:
+                await self._finished.wait()
+
+    def _live(self, scan: Scan) -> Scan:
+        """While a scan runs, its counts are ahead of what was stored with the last batch."""
+        running = self._running.get(scan.id)
+        return scan if running is None else replace(scan, counts=running.run.counts)
+
+    async def _active(self, directory_id: str) -> Scan:
+        await self._tools.libraries.get(directory_id)
+        found = await store.active(self._tools.database.direct, directory_id)
+        if not found:
+            raise NoScan
+        return found[0]
+
+    # -- the service
+
+    async def run(self) -> None:
+        await self._recover()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._launch_queued(group)
+                except (errors.Unavailable, errors.DiskFull) as error:
+                    logger.error("the queue of scans can't be worked on; trying again", error=str(error))
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
+                await self._wake.wait()
+                self._wake.clear()
+
+    async def _launch_queued(self, group: asyncio.TaskGroup) -> None:
+        for scan in await store.active(self._tools.database.direct):
+            if len(self._running) >= self._max_concurrent:
+                break
+            if scan.state is State.QUEUED and scan.id not in self._running:
+                await self._launch(scan, group)
+
+    async def _recover(self) -> None:
+        """Scans that were at work when the server ended: what they wrote is kept, the next scan goes on from there."""
+        for scan in await store.active(self._tools.database.direct):
+            if scan.state is not State.QUEUED:
+                await self._end(scan, State.FAILED, events.ScanFailed, error="interrupted: the server stopped")
+
+    async def _launch(self, scan: Scan, group: asyncio.TaskGroup) -> None:
+        directory = await self._tools.libraries.get(scan.library_directory_id)
+        started = replace(scan, state=State.RUNNING, started_at=self._tools.clock.now_ms())
+        began = time.monotonic()
+        run = ScanRun(started, directory, self._tools, lambda progress: self._report(started, progress, began))
+        async with self._tools.uow() as tx:
+            await store.update(tx, scan.id, {"state": State.RUNNING.value, "started_at": started.started_at})
+            tx.emit(events.ScanStarted(scan=started.as_json()))
+        # No await between here and the end, so that a cancel always finds the scan's task.
+        self._running[scan.id] = _Running(run, group.create_task(self._work(run), name=f"scan {scan.id}"))
+
+    async def _work(self, run: ScanRun) -> None:
+        scan = run.scan
+        try:
+            await run.run()
+        except asyncio.CancelledError:
+            if self._running[scan.id].is_cancelled:
+                await to_the_end(self._close(run, State.CANCELLED, events.ScanCancelled))
+                return
+            await to_the_end(self._close(run, State.FAILED, events.ScanFailed, "interrupted: the server stopped"))
+            raise
+        except Exception as raised:
+            error = _first(raised)
+            if not isinstance(error, (DirectoryWentAway, errors.MismoError, OSError)):
+                raise
+            logger.warning("scan failed", scan=scan.id, error=str(error))
+            await self._close(run, State.FAILED, events.ScanFailed, str(error))
+        else:
+            await self._close(run, State.COMPLETE, events.ScanComplete)
+            await self._tools.database.optimize()
+
+    async def _close(self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None) -> None:
+        """Store how a scan ended. While the database can't take it (a full disk), it is tried again."""
+        failures = run.remaining_failures()
+        while True:
+            try:
+                await self._end(replace(run.scan, counts=run.counts), state, kind, error=error, failures=failures)
+                break
+            except (errors.Unavailable, errors.DiskFull) as trouble:
+                logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
+                await asyncio.sleep(RETRY_SECONDS)
+        del self._running[run.scan.id]
+        self._wake.set()
+        async with self._finished:
+            self._finished.notify_all()
+
+    async def _end(
+        self,
+        scan: Scan,
+        state: State,
+        kind: type[_Ended],
+        *,
+        error: str | None = None,
+        failures: Sequence[Failure] = (),
+    ) -> Scan:
+        now = self._tools.clock.now_ms()
+        async with self._tools.uow() as tx:
+            await store.add_failures(tx, scan.id, failures)
+            values = {"state": state.value, "finished_at": now, "counts": scan.counts, "error": error}
+            await store.update(tx, scan.id, values)
+            if state is State.COMPLETE:
+                await self._tools.libraries.scanned(tx, scan.library_directory_id, now)
+            ended = await store.get(tx, scan.id)
+            assert ended is not None
+            tx.emit(kind(scan=ended.as_json(events.MAX_FAILURES)))
+        logger.info("scan ended", scan=scan.id, state=state.value, error=error)
+        return ended
+
+    def _report(self, scan: Scan, progress: Progress, began: float) -> None:
+        seconds = max(time.monotonic() - began, _RATE_SECONDS)
+        rate = progress.done / seconds
+        total = progress.found if progress.is_walk_over else None
+        self._bus.publish(
+            events.ScanProgress(
+                subject=scan.id,
+                scan_id=scan.id,
+                library_directory_id=scan.library_directory_id,
+                phase=progress.phase,
+                found=progress.found,
+                done=progress.done,
+                total=total,
+                rate=round(rate, 1),
+                eta=None if total is None or not rate else round(max(0, total - progress.done) / rate, 1),
+                current=progress.current,
+            )
+        )
+
+
+_Ended = events.ScanComplete | events.ScanCancelled | events.ScanFailed
+_STATUS = {
+    State.QUEUED: ScanStatus.QUEUED,
+    State.RUNNING: ScanStatus.SCANNING,
+    State.PAUSED: ScanStatus.PAUSED,
+    State.FAILED: ScanStatus.ERROR,
+}
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _inside(path: str) -> bytes:
+    """A folder's path within a library directory; raises `Invalid` when it leads out."""
+    raw = os.fsencode(path.strip("/"))
+    if path.startswith("/") or "\0" in path or any(name in (b"", b".", b"..") for name in raw.split(b"/")):
+        raise errors.Invalid.field("path", "must be a relative path inside the library directory")
+    return raw

@@ -1,0 +1,187 @@
+"""Walking a library directory: every audio file with its `stat`, in the order of the bytes of its path."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from server.scanning.glob import matcher
+from server.tracks.model import signed
+
+AUDIO_EXTENSIONS = frozenset(
+    b".aac .ac3 .aif .aifc .aiff .alac .ape .asf .au .bwf .caf .dff .dsf .eac3 .flac .m4a .m4b .m4r .mka .mp+ .mp1 .mp2"
+    b" .mp3 .mp4 .mpc .mpga .mpp .oga .ofr .ofs .ogg .opus .rf64 .snd .spx .tak .tta .w64 .wav .wave .webm .wma"
+    b" .wv".split()
+)
+# What operating systems, file servers and Mismo itself keep beside the music.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        b".mismo-trash",
+        b"$RECYCLE.BIN",
+        b"System Volume Information",
+        b".Trashes",
+        b"@eaDir",
+        b"lost+found",
+        b".Spotlight-V100",
+    }
+)
+CHUNK = 1000
+
+
+class Entry(NamedTuple):
+    """A file as it was found: `path` relative to the root, the rest from `stat` (bytes, ns since the epoch)."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+
+
+def entry_of(path: bytes, status: os.stat_result) -> Entry:
+    return Entry(path, status.st_size, status.st_mtime_ns, signed(status.st_ino), signed(status.st_dev))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that couldn't be walked. For a folder (`is_folder`), what is below it is unknown, not gone."""
+
+    path: bytes
+    code: str
+    reason: str
+    is_folder: bool = False
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A run of entries in the order of their paths, and what couldn't be looked at on the way."""
+
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`max_depth` counts folders below the root, -1 for any; `start` is the part of the tree to walk."""
+
+    max_depth: int = -1
+    scan_patterns: Sequence[str] = ()
+    exclude_patterns: Sequence[str] = ()
+    follow_symlinks: bool = False
+    start: bytes = b""
+
+
+class Walk:
+    """A walk over one tree; blocking, for a thread of its own."""
+
+    def __init__(self, root: bytes, options: Options, chunk: int = CHUNK):
+        self._root = root.rstrip(b"/") or b"/"
+        self._real_root = os.path.realpath(self._root)
+        self._options = options
+        self._chunk_size = chunk
+        self._is_included: Callable[[str], bool] = (
+            matcher(options.scan_patterns) if options.scan_patterns else lambda _: True
+        )
+        self._is_excluded = matcher(options.exclude_patterns)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All of the tree. A root that can't be listed is a problem of the first chunk."""
+        chunk = Chunk()
+        depth = self._options.start.count(b"/") + 1 if self._options.start else 0
+        for found in self._folder(self._options.start, depth, ()):
+            if isinstance(found, Problem):
+                chunk.problems.append(found)
+            else:
+                chunk.entries.append(found)
+            if len(chunk.entries) >= self._chunk_size:
+                yield chunk
+                chunk = Chunk()
+        yield chunk
+
+    def _folder(self, path: bytes, depth: int, above: tuple[tuple[int, int], ...]) -> Iterator[Entry | Problem]:
+        full = os.path.join(self._root, path) if path else self._root
+        try:
+            with os.scandir(full) as scanned:
+                entries = [(self._sort_name(entry), entry) for entry in scanned]
+        except OSError as error:
+            yield _problem(path, error, is_folder=True)
+            return
+        entries.sort(key=lambda pair: pair[0])
+        prefix = path + b"/" if path else b""
+        for sort_name, entry in entries:
+            try:
+                if sort_name.endswith(b"/"):
+                    yield from self._subfolder(prefix + entry.name, entry, depth, above)
+                elif entry.is_symlink():
+                    if self._options.follow_symlinks:
+                        yield from self._link(prefix + entry.name, entry)
+                elif self._is_audio(prefix, entry.name):
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        yield entry_of(prefix + entry.name, status)
+            except OSError as error:
+                yield _problem(prefix + entry.name, error)
+
+    def _sort_name(self, entry: os.DirEntry[bytes]) -> bytes:
+        """The name as it sorts within whole paths: a folder's ends in the slash that comes before its files."""
+        try:
+            is_folder = entry.is_dir(follow_symlinks=self._options.follow_symlinks)
+        except OSError:
+            is_folder = False  # a loop of links, which opening will name
+        return entry.name + b"/" if is_folder else entry.name
+
+    def _subfolder(
+        self, path: bytes, entry: os.DirEntry[bytes], depth: int, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[Entry | Problem]:
+        if entry.name in _SYSTEM_FOLDERS or entry.name.startswith(b".Trash-"):
+            return
+        if 0 <= self._options.max_depth <= depth or self._excludes(path):
+            return
+        if self._options.follow_symlinks:
+            status = os.stat(os.path.join(self._root, path))
+            identity = (status.st_dev, status.st_ino)
+            if identity in above:
+                yield Problem(path, "symlink_loop", "leads back to a folder it lies in")
+                return
+            if entry.is_symlink() and not self._is_inside(path):
+                yield Problem(path, "symlink_outside", "leads out of the library directory")
+                return
+            above = (*above, identity)
+        yield from self._folder(path, depth + 1, above)
+
+    def _link(self, path: bytes, entry: os.DirEntry[bytes]) -> Iterator[Entry | Problem]:
+        if not self._is_audio(os.path.dirname(path) + b"/" if b"/" in path else b"", entry.name):
+            return
+        if not self._is_inside(path):
+            yield Problem(path, "symlink_outside", "leads out of the library directory")
+            return
+        status = entry.stat()
+        if stat.S_ISREG(status.st_mode):
+            yield entry_of(path, status)
+
+    def _is_inside(self, path: bytes) -> bool:
+        real = os.path.realpath(os.path.join(self._root, path))
+        return real.startswith(self._real_root.rstrip(b"/") + b"/")
+
+    def _is_audio(self, prefix: bytes, name: bytes) -> bool:
+        dot = name.rfind(b".")
+        if dot < 0 or name[dot:].lower() not in AUDIO_EXTENSIONS or name.startswith(b"._"):
+            return False
+        if not self._options.scan_patterns and not self._options.exclude_patterns:
+            return True
+        readable = (prefix + name).decode("utf-8", "replace")
+        return self._is_included(readable) and not self._is_excluded(readable)
+
+    def _excludes(self, path: bytes) -> bool:
+        if not self._options.exclude_patterns:
+            return False
+        readable = path.decode("utf-8", "replace")
+        return self._is_excluded(readable) or self._is_excluded(readable + "/")
+
+
+def _problem(path: bytes, error: OSError, *, is_folder: bool = False) -> Problem:
+    code = {PermissionError: "permission_denied", FileNotFoundError: "vanished"}.get(type(error), "io_error")
+    return Problem(path, code, error.strerror or str(error), is_folder)

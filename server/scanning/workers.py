@@ -1,0 +1,152 @@
+"""The pool of worker processes: hands out files, and survives whatever a file does to the process that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import struct
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from server import log
+from server.scanning.reader import Order, Outcome, Task, by_name_only
+
+logger = log.get(__name__)
+# A file on the slowest media still comes with so many bytes a second; a worker silent for longer hangs.
+SLOWEST_BYTES_PER_SECOND = 500_000
+PATIENCE_SECONDS = 40.0
+_LENGTH = struct.Struct("!I")
+
+
+class _Died(Exception):
+    """The worker ended, or was ended, before it had answered for every file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Files to read, and how many bytes they have in all."""
+
+    order: Order
+    tasks: Sequence[Task]
+    size: int
+
+
+class _Worker:
+    def __init__(self, process: asyncio.subprocess.Process):
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> _Worker:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "server.scanning.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=1 << 20,
+            )
+        )
+
+    async def read(self, request: Request) -> AsyncIterator[list[Outcome]]:
+        """Outcomes as they come; raises `_Died` when the process ends or stays silent."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        patience = PATIENCE_SECONDS + request.size / SLOWEST_BYTES_PER_SECOND
+        try:
+            content = pickle.dumps((request.order, list(request.tasks)), pickle.HIGHEST_PROTOCOL)
+            stdin.write(_LENGTH.pack(len(content)) + content)
+            missing = len(request.tasks)
+            while missing:
+                async with asyncio.timeout(patience):
+                    head = await stdout.readexactly(_LENGTH.size)
+                    answer = await stdout.readexactly(_LENGTH.unpack(head)[0])
+                outcomes: list[Outcome] = pickle.loads(answer)  # noqa: S301 # our own process, on a pipe of its own
+                missing -= len(outcomes)
+                yield outcomes
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise _Died(f"ended ({await self.stop()})") from error
+        except TimeoutError as error:
+            await self.stop()
+            raise _Died("hung") from error
+
+    async def stop(self) -> str:
+        """End the process; says how it ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        code = await self._process.wait()
+        return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+class WorkerPool:
+    """`count` processes, started when they are first needed. A dead one is replaced; what killed it is reported."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
+        for _ in range(count):
+            self._idle.put_nowait(None)
+        self._started: set[_Worker] = set()
+
+    async def read(self, request: Request) -> list[Outcome]:
+        """An outcome for every file of the request.
+
+        When the process dies over a request, the files it hadn't answered for are tried again one by one, so that the
+        one that killed it is the one that is named.
+        """
+        outcomes, died = await self._attempt(request)
+        if died is None:
+            return outcomes
+        answered = {outcome.path for outcome in outcomes}
+        left = [task for task in request.tasks if task.path not in answered]
+        if len(left) == 1:
+            return [*outcomes, _killed(left[0], request.order, died)]
+        for task in left:
+            outcomes += await self.read(Request(request.order, [task], request.size))
+        return outcomes
+
+    async def _attempt(self, request: Request) -> tuple[list[Outcome], str | None]:
+        worker = await self._take()
+        outcomes: list[Outcome] = []
+        is_whole = False
+        try:
+            async for some in worker.read(request):
+                outcomes += some
+            is_whole = True
+        except _Died as error:
+            logger.warning("a reading process died", how=str(error), files=len(request.tasks))
+            return outcomes, str(error)
+        finally:
+            if is_whole:
+                self._idle.put_nowait(worker)
+            else:
+                # Also when the caller was cancelled: an answer on its way would be taken for the next request's.
+                self._started.discard(worker)
+                self._idle.put_nowait(None)
+                await worker.stop()
+        return outcomes, None
+
+    async def _take(self) -> _Worker:
+        worker = await self._idle.get()
+        if worker is not None:
+            return worker
+        try:
+            worker = await _Worker.start()
+        except BaseException:
+            self._idle.put_nowait(None)
+            raise
+        self._started.add(worker)
+        return worker
+
+    async def close(self) -> None:
+        for worker in list(self._started):
+            await worker.stop()
+        self._started.clear()
+
+
+def _killed(task: Task, order: Order, how: str) -> Outcome:
+    code = "parser_hung" if how == "hung" else "parser_crashed"
+    return by_name_only(task, order, code, f"the process that read it {how}")

@@ -1,0 +1,1 @@
+"""Owns the settings that a person changes while the server runs: typed, validated, cached, announced."""
