@@ -244,12 +244,21 @@ ALTER TABLE tracks ADD COLUMN words tsvector GENERATED ALWAYS AS (
     || setweight(to_tsvector('simple', coalesce(comment_fold, '') || ' ' || file_name_fold || ' ' || coalesce(split_words, '')), 'D')
 ) STORED;
 CREATE INDEX tracks_words ON tracks USING gin (words);
--- Fragments inside a word, of three letters and more.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
+-- Fragments inside a word, of three letters and more. Without the pg_trgm extension (some hosts don't offer it) they are
+-- found all the same, by looking through the rows.
 ALTER TABLE tracks ADD COLUMN fragments TEXT GENERATED ALWAYS AS (
     coalesce(title_fold, '') || chr(10) || coalesce(artist_fold, '') || chr(10) || coalesce(album_fold, '') || chr(10) || file_name_fold
 ) STORED;
-CREATE INDEX tracks_fragments ON tracks USING gin (fragments gin_trgm_ops);
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm') THEN
+        CREATE EXTENSION IF NOT EXISTS pg_trgm;
+        CREATE INDEX tracks_fragments ON tracks USING gin (fragments gin_trgm_ops);
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'pg_trgm is not installed: no right to create extensions';
+END
+$$;
 
 -- One run of the scanner over a directory or a part of it.
 CREATE TABLE scans (

@@ -52,7 +52,7 @@ def evidence(onsets: onset.Onsets, start: int, stop: int, beat_position: Array, 
     `beat_position` gives, for the frames start to stop - 1, how many beats have passed. Rotation r means that bars
     begin r / 16 beats after position 0, 4, 8 …
     """
-    bars = [_fold(curve[start:stop], beat_position) for curve in (onsets.low, onsets.noise, onsets.high, onsets.all)]
+    bars = [fold(curve[start:stop], beat_position) for curve in (onsets.low, onsets.noise, onsets.high, onsets.all)]
     low, noise, high, everything = (_steps(bar) for bar in bars)
     low_share, noise_share, all_share = (steps / (steps.max() + 1e-3) for steps in (low, noise, everything))
     octaves = np.log2(60 / beat_seconds / _TYPICAL_TEMPO)
@@ -89,7 +89,7 @@ def scores(onsets: onset.Onsets, start: int, stop: int, beat_position: Array, be
     return evidence(onsets, start, stop, beat_position, beat_seconds) @ weights
 
 
-def _fold(curve: Array, beat_position: Array) -> Array:
+def fold(curve: Array, beat_position: Array) -> Array:
     """The mean course of a bar, less the overall mean, as shares of everything heard: (ROTATIONS,)."""
     mean = curve.mean() if curve.size else 0.0
     if mean <= 1e-9:

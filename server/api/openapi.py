@@ -101,8 +101,9 @@ def _comma_list(_: OpenAPIConverter, field: fields.Field[Any], **__: Any) -> dic
     return {"items": {"type": "string", "enum": sorted({*field.one_of, *(f"-{name}" for name in field.one_of)})}}
 
 
-def _schema_name(schema: type[Schema]) -> str:
-    return schema.__name__.removesuffix("Schema").lstrip("_")
+def _schema_name(schema: type[Schema] | Schema) -> str:
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__.removesuffix("Schema").lstrip("_")
 
 
 def _operation(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:

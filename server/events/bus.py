@@ -85,3 +85,7 @@ class Bus:
         """Wait until everything up to `seq` has been published."""
         async with self._advanced:
             await self._advanced.wait_for(lambda: self.published >= seq)
+
+    async def beyond(self, seq: int) -> None:
+        """Wait until something after `seq` has been published."""
+        await self.reached(seq + 1)

@@ -155,6 +155,6 @@ def _duration(seconds: float | None) -> float | None:
 
 
 def _bit_rate(bits_per_second: float | None) -> int | None:
-    if bits_per_second is None or not math.isfinite(bits_per_second) or not 0 <= bits_per_second <= _MAX_BIT_RATE:
+    if bits_per_second is None or not math.isfinite(bits_per_second) or bits_per_second > _MAX_BIT_RATE:
         return None
-    return round(bits_per_second)
+    return _within(round(bits_per_second), _MAX_BIT_RATE)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from server.hashing.container import Container, identify
+from server.hashing.window import Window
 from server.metadata.assemble import assemble
 from server.metadata.draft import Draft
-from server.metadata.errors import EmptyFile, UnknownContainer
+from server.metadata.errors import EmptyFile, TooComplex, UnknownContainer
 from server.metadata.guard import attempt, describe
 from server.metadata.model import Metadata
 from server.metadata.readers import (
@@ -58,13 +59,14 @@ READERS: dict[Container, Reader] = {
 """Our own reader of each container. mutagen is tried where there is none and where it fails."""
 
 
-def read(file: BinaryIO, container: Container | None, name: str) -> Metadata:
+def read(file: BinaryIO, container: Container | None, name: str, window: Window | None = None) -> Metadata:
     """What an open file says. `name` is its name without folders, as the OS gives it.
 
+    A caller that identifies or hashes the file as well hands over its `window`, so that nothing is read twice.
     Never raises for what is in the file: a file that can't be parsed is described by its name and `tags_error`.
     OSError from seeking the file at all is the caller's.
     """
-    source = Source(file, name)
+    source = Source(file, name, window)
     draft = Draft()
     if source.size == 0:
         return assemble(draft, container, name, describe(EmptyFile()))
@@ -74,7 +76,7 @@ def read(file: BinaryIO, container: Container | None, name: str) -> Metadata:
     reader = READERS.get(container)
     if reader is not None and attempt(draft, reader, source, draft):
         return assemble(draft, container, name)
-    if container in by_mutagen.READABLE:
+    if container in by_mutagen.READABLE and not _is_refused(draft):
         second = Draft()
         if attempt(second, by_mutagen.read, source, second, container):
             second.fill_from(draft)
@@ -89,6 +91,11 @@ def read_file(path: Path) -> Metadata:
     with path.open("rb", buffering=0) as file:
         stream = cast("BinaryIO", file)  # raw, since reads of regular files are complete
         return read(stream, identify(stream, path.name), path.name)
+
+
+def _is_refused(draft: Draft) -> bool:
+    """Whether there is something in the file that must not reach an unguarded parser."""
+    return draft.problem is not None and draft.problem.startswith(f"{TooComplex.code}:")
 
 
 def _read_tags_only(source: Source, draft: Draft) -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from mutagen.id3 import ID3, TextFrame
+from mutagen.id3 import ID3, Frames, Frames_2_2, TextFrame
 
 from server.metadata import fields, genre, rating
 from server.metadata.draft import Draft
@@ -44,6 +44,8 @@ WANTED_TEXTS = (*_TEXT_FIELDS, *_TEXTS_OF_OTHER_FIELDS)
 """The text frames that `fill` looks at."""
 
 _MIME_TYPES = {"PNG": "image/png", "JPG": "image/jpeg"}  # ID3v2.2 has three letters
+_NESTING = ("CHAP", "CTOC")  # frames of frames, which nothing here needs
+_KNOWN_FRAMES = {name: kind for name, kind in {**Frames, **Frames_2_2}.items() if name not in _NESTING}
 _MASTER_CHANNEL = 1
 _FOUR_DIGITS = re.compile(r"\d{4}")
 # Players keep their private data in comments with these descriptions.
@@ -83,7 +85,7 @@ def parse(tag: bytes) -> Id3Frames:
     missing = tag_size(tag) - len(tag)
     if missing > 0:
         tag = tag[:6] + _synchsafe(len(tag) - HEADER_SIZE) + tag[HEADER_SIZE:]
-    return from_mutagen(ID3(io.BytesIO(tag), translate=False, load_v1=False))
+    return from_mutagen(ID3(io.BytesIO(tag), translate=False, load_v1=False, known_frames=_KNOWN_FRAMES))
 
 
 def _synchsafe(number: int) -> bytes:

