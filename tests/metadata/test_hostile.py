@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,13 @@ def id3_tag(version: int, body: bytes) -> bytes:
     return b"ID3" + bytes([version, 0, 0]) + synchsafe + body
 
 
+@cache
+def compressed_bomb() -> bytes:
+    """An ID3v2.3 text frame of a megabyte that grows to a gigabyte."""
+    bomb = zlib.compress(b"\3" + bytes(1 << 30), 9)
+    return b"TIT2" + struct.pack(">IH", len(bomb) + 4, 0x0080) + struct.pack(">I", 1 << 30) + bomb
+
+
 def read_one(tmp_path: Path, name: str, content: bytes) -> tuple[str, float | None, str | None]:
     path = tmp_path / name
     path.write_bytes(content)
@@ -69,13 +78,29 @@ def read_one(tmp_path: Path, name: str, content: bytes) -> tuple[str, float | No
 
 
 def test_a_compressed_frame_that_grows_without_end_is_refused(tmp_path: Path) -> None:
-    bomb = zlib.compress(b"\3" + bytes(1 << 30), 9)
-    frame = b"TIT2" + struct.pack(">IH", len(bomb) + 4, 0x0080) + struct.pack(">I", 1 << 30) + bomb
-    title, duration, error = read_one(tmp_path, "Artist - Bomb.mp3", id3_tag(3, frame) + audio.mp3(50))
+    content = id3_tag(3, compressed_bomb()) + audio.mp3(50)
+    title, duration, error = read_one(tmp_path, "Artist - Bomb.mp3", content)
     assert title == "Bomb"
     assert duration == pytest.approx(50 * 1152 / 44_100)
     assert error is not None
     assert error.startswith("too_complex: ")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda frame: id3_tag(3, frame),  # and no audio, so that another parser would be tried
+        lambda frame: audio.wav(audio.riff_chunk(b"id3 ", id3_tag(3, frame)))[:-16_008].replace(b"fmt ", b"xxxx"),
+        lambda frame: id3_tag(3, b"CHAP" + struct.pack(">IH", len(frame) + 18, 0) + b"c\0" + bytes(16) + frame),
+        lambda frame: b"ID3\3\0\xc0" + id3_tag(3, b"\0\0\0\6" + bytes(6) + frame.replace(b"\xff", b"\xff\0"))[6:],
+    ],
+    ids=["no audio", "in a damaged WAV", "in a chapter", "unsynchronised behind an extended header"],
+)
+def test_a_bomb_reaches_no_parser_by_another_way(tmp_path: Path, wrapped: Callable[[bytes], bytes]) -> None:
+    title, _, error = read_one(tmp_path, "Artist - Bomb.mp3", wrapped(compressed_bomb()))
+    assert title == "Bomb"
+    assert error is not None
+    assert not error.startswith("out_of_memory")
 
 
 def test_a_tag_of_countless_frames_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.hashing.container import Container
+from server.hashing.window import CAPACITY, Window
 from server.metadata import read as entry
 from server.metadata.draft import Draft
 from server.metadata.model import MetadataSource
@@ -116,6 +117,15 @@ def test_reading_needs_no_more_than_a_raw_file(container: Container, tmp_path: P
     path.write_bytes(EVERY_KIND[container])
     with path.open("rb") as file:
         assert read(file, container, "raw") == read(io.BytesIO(EVERY_KIND[container]), container, "raw")
+
+
+@pytest.mark.parametrize("container", EVERY_KIND)
+def test_a_window_that_holds_the_file_already_saves_reading_it(container: Container) -> None:
+    file = io.BytesIO(EVERY_KIND[container])
+    with Window(file) as window:
+        window.view(0, CAPACITY)
+        shared = read(file, container, "x", window)
+    assert shared == read(io.BytesIO(EVERY_KIND[container]), container, "x")
 
 
 @pytest.mark.parametrize("container", EVERY_KIND)

@@ -6,6 +6,7 @@ VBRI header: https://www.codeproject.com/Articles/8295/MPEG-Audio-Frame-Header.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,11 +34,13 @@ _SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xff][\x10-\xef]")
 _LAME_METHODS = {1: BitRateMode.CBR, 8: BitRateMode.CBR, 2: BitRateMode.ABR, 9: BitRateMode.ABR}
 
 _HEAD = 2048  # holds the largest frame and the header behind it
-_WALK_WHOLE = 1 << 20  # bytes of audio up to which all frames are counted, unless a header states them
+_WALK_WHOLE = 32 << 10  # bytes of audio up to which all frames are counted, unless a header states them
 _WALK_MOST = 64 << 20  # of a stream with a varying bit rate and no header; the rest is extrapolated
 _BLOCK = 256 << 10
 _PROBES = (0.25, 0.5, 0.75, 0.95)  # where a long stream is probed for another bit rate
-_PROBE_SIZE = 8192
+_PROBE_SIZE = 4096
+_PROBE_FRAMES = 6
+_PADDING_TOLERANCE = 0.1  # frames; encoders pad some frames by a byte so that the average is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def describe_stream(source: Source, draft: Draft, start: int, end: int) -> None:
         draft.average_bit_rate(summary.size or audio_bytes)
         draft.bit_rate = draft.bit_rate or float(first.bit_rate)
     elif audio_bytes > _WALK_WHOLE and _is_constant(source, start, end, first):
-        draft.duration_seconds = audio_bytes * 8 / first.bit_rate
+        draft.duration_seconds = _constant_frames(audio_bytes, first) * first.samples / first.sample_rate
         draft.bit_rate, draft.bit_rate_mode = first.bit_rate, BitRateMode.CBR
     else:
         if _summary_at(data, first) is not None:  # a header frame that states nothing holds no audio, either
@@ -193,10 +196,28 @@ def _is_constant(source: Source, start: int, end: int, first: FrameHeader) -> bo
         for match in _SYNC.finditer(data):
             header = frame_header(data, match.start())
             if header and _continues(data, match.start() + header.length, first):
-                if header.bit_rate != first.bit_rate:
+                if not _stays(data, match.start(), first.bit_rate):
                     return False
                 break
     return True
+
+
+def _stays(data: bytes, at: int, bit_rate: int) -> bool:
+    for _ in range(_PROBE_FRAMES):
+        header = frame_header(data, at)
+        if header is None:
+            return True
+        if header.bit_rate != bit_rate:
+            return False
+        at += header.length
+    return True
+
+
+def _constant_frames(audio_bytes: int, first: FrameHeader) -> int:
+    """Frames in so many bytes of a constant bit rate; one that the end of the file cuts off counts."""
+    frames = audio_bytes * 8 * first.sample_rate / (first.bit_rate * first.samples)
+    nearest = round(frames)
+    return nearest if abs(frames - nearest) < _PADDING_TOLERANCE else math.ceil(frames)
 
 
 def _count_frames(source: Source, draft: Draft, start: int, end: int, first: FrameHeader) -> None:
