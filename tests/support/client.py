@@ -68,7 +68,7 @@ class Client:
             response = Response(
                 answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.read()
             )
-            canonical = path.split("?")[0]
+            canonical = path.split("?", maxsplit=1)[0]
         self._check(method, canonical, response)
         return response
 
