@@ -114,8 +114,10 @@ def describe_stream(source: Source, draft: Draft, start: int, end: int) -> None:
     draft.codec = f"mp{first.layer}"
     draft.sample_rate = first.sample_rate
     draft.channels = first.channels
-    audio_bytes = max(0, end - start)
     summary = _summary(data, first)
+    if summary is None and _summary_at(data, first) is not None:
+        start += first.length  # a header frame that states nothing holds no audio, either
+    audio_bytes = max(0, end - start)
     if summary is not None:
         draft.duration_seconds = summary.frames * first.samples / first.sample_rate
         draft.bit_rate_mode = summary.mode
@@ -126,8 +128,6 @@ def describe_stream(source: Source, draft: Draft, start: int, end: int) -> None:
         draft.duration_seconds = _constant_frames(audio_bytes, first) * first.samples / first.sample_rate
         draft.bit_rate, draft.bit_rate_mode = first.bit_rate, BitRateMode.CBR
     else:
-        if _summary_at(data, first) is not None:  # a header frame that states nothing holds no audio, either
-            start += first.length
         _count_frames(source, draft, start, end, first)
 
 
