@@ -1,0 +1,30 @@
+"""How figures are taken and shown: each beside its floor or peer of the same run, as a ratio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def show(name: str, figure: str, floor: str, ratio: float | None) -> None:
+    """One line of the table: the figure, what it is held against, and figure/floor as times."""
+    print(f"{name:45} {figure:>22} {floor:>22} {'' if ratio is None else f'{ratio:.2f}':>8}", flush=True)
+
+
+def resident_mb(pid: int) -> float:
+    """The resident memory of a process, in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise ValueError(f"process {pid} has no VmRSS")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which a share (0-1) of the values lies; nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
