@@ -1,14 +1,12 @@
 """Exact onset times from the fine envelopes."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import envelope
+from server.analyzer.arrays import Array
 
 _FLOOR = 1e-3  # of a band's mean power
 _SMOOTH_FRAMES = 3
-
-Array = NDArray[np.float64]
 
 
 def attack_offset(times: Array, heard: envelope.Envelope, reach: float) -> float:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import tonal
+from server.analyzer.arrays import Array, Flags, Numbers
 
 TRIADS = 24
 """Numbered 0–11 major from C, 12–23 minor from C; the keys are numbered the same."""
@@ -15,18 +15,16 @@ _BASS_SHARE = 0.09
 _CHANGE_COST = 0.6  # against frame scores of at most about 1: a chord must last some three frames to be one
 _QUIET = 0.1  # of the loud frames' strength
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Chords:
     """`triad` and `sounding` (whether there is harmony enough to tell) for each tonal frame."""
 
-    triad: NDArray[np.int64]
-    sounding: NDArray[np.bool_]
+    triad: Numbers
+    sounding: Flags
 
     @property
-    def heard(self) -> NDArray[np.int64]:
+    def heard(self) -> Numbers:
         return self.triad[self.sounding]
 
 
@@ -44,15 +42,15 @@ def recognise(notes: tonal.Notes) -> Chords:
 
 
 def _templates() -> Array:
-    templates = np.zeros((TRIADS, 12))
+    templates: Array = np.zeros((TRIADS, 12))
     for triad in range(TRIADS):
         root, third = triad % 12, 4 - triad // 12
         templates[triad, root] = 1.0
         templates[triad, [(root + third) % 12, (root + 7) % 12]] = 0.9
-    return templates / np.linalg.norm(templates, axis=1, keepdims=True)
+    return np.asarray(templates / np.linalg.norm(templates, axis=1, keepdims=True))
 
 
-def _best_path(scores: Array) -> NDArray[np.int64]:
+def _best_path(scores: Array) -> Numbers:
     frames, states = scores.shape
     came_from = np.empty((frames, states), np.int64)
     total = scores[0].copy()

@@ -8,9 +8,8 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from server.analyzer.arrays import Samples
 
 BLOCK_SAMPLES = 1 << 16
 LOUDEST_SAMPLE = 8.0
@@ -81,7 +80,7 @@ class Recording:
     def _block(self, fifo: av.AudioFifo, samples: int) -> Samples:
         frame = fifo.read(samples, partial=True)
         assert frame is not None
-        block = frame.to_ndarray()
+        block: Samples = np.asarray(frame.to_ndarray(), np.float32)
         self.samples_read += block.shape[1]
         np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return np.clip(block, -LOUDEST_SAMPLE, LOUDEST_SAMPLE, out=block)
@@ -126,7 +125,7 @@ class Mono:
         self._needed = source_rate != rate
 
     def feed(self, block: Samples) -> Samples:
-        mixed = block.mean(axis=0, dtype=np.float32)
+        mixed: Samples = np.asarray(block.mean(axis=0, dtype=np.float32))
         if not self._needed:
             return mixed
         frame = av.AudioFrame.from_ndarray(mixed[np.newaxis], format="fltp", layout="mono")
@@ -140,4 +139,4 @@ class Mono:
 def _joined(frames: list[av.AudioFrame]) -> Samples:
     if not frames:
         return np.empty(0, np.float32)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    return np.concatenate([np.asarray(frame.to_ndarray()[0], np.float32) for frame in frames])

@@ -1,20 +1,18 @@
 """Which pulses are beats, and which beats begin bars and phrases."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import metre, onset, tonal
-from server.analyzer.pulse import Pulse
+from server.analyzer.arrays import Array, Flags
+from server.analyzer.pulse import Pulse, cheapest_path
 
 BEATS_PER_BAR = 4
 
 _RATE = onset.FRAMES_PER_SECOND
 _TREBLE, _BASS = (48, 84), (28, 50)  # MIDI
-_METRE, _TREBLE_CHANGE, _BASS_CHANGE, _OPENING = 1.0, 1.0, 1.0, 1.0
+_METRE, _TREBLE_CHANGE, _BASS_CHANGE, _OPENING = 0.71, 6.5, 3.1, 3.0
 _SECTION_BARS = 16
 _BAR_SLIP_COST = 12.0
-
-Array = NDArray[np.float64]
 
 
 def rotations(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, audible_from: float) -> Array:
@@ -23,15 +21,40 @@ def rotations(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, audible_fr
     Drums speak through the metre; harmony, since chords and bass notes change at bar lines; and the first sound of a
     recording, `audible_from` seconds in, which mostly is a first beat.
     """
-    position = pulse.position(np.arange(onsets.frames))
-    seconds = pulse.period / _RATE
-    total = _METRE * metre.scores(onsets, 0, onsets.frames, position, seconds)
-    for weight, span in ((_TREBLE_CHANGE, _TREBLE), (_BASS_CHANGE, _BASS)):
-        change = metre.fold(harmonic_change(notes, span, onsets.frames), position)
-        total += weight * _around(change / (change.sum() + 1e-6))
+    total = _bar_scores(onsets, notes, pulse, 0, onsets.frames)
     opening = float(pulse.position(np.array([audible_from * _RATE]))[0]) / 4 % 1 * metre.ROTATIONS
     distance = np.abs((np.arange(metre.ROTATIONS) - opening + 32) % metre.ROTATIONS - 32)
-    return total + _OPENING * np.maximum(0, 1 - distance / 2)
+    return np.asarray(total + _OPENING * np.maximum(0, 1 - distance / 2))
+
+
+def first_of_bars(onsets: onset.Onsets, notes: tonal.Notes, beats: Pulse, audible_from: float) -> Flags:
+    """Tells for each beat whether a bar begins with it.
+
+    Every section of 16 bars is judged anew, but a slip, as after an odd bar or between the records of a mix, must
+    be worth it.
+    """
+    section = BEATS_PER_BAR * _SECTION_BARS
+    starts = np.arange(0, max(1, beats.frames.size - section // 2), section)
+    scores = np.empty((starts.size, BEATS_PER_BAR))
+    for row, start in enumerate(starts):
+        stop = beats.frames.size - 1 if row == starts.size - 1 else start + section
+        edges = np.clip(np.rint(beats.at(np.array([start, stop]))), 0, onsets.frames).astype(np.int64)
+        heard = _bar_scores(onsets, notes, beats, int(edges[0]), int(edges[1]))
+        scores[row] = heard[:: metre.ROTATIONS // BEATS_PER_BAR]
+    scores[0, round(float(beats.position(np.array([audible_from * _RATE]))[0])) % BEATS_PER_BAR] += _OPENING
+    path = cheapest_path(scores, _BAR_SLIP_COST * (1 - np.eye(BEATS_PER_BAR)))
+    number = np.arange(beats.frames.size)
+    phase = path[np.minimum(number // section, starts.size - 1)]
+    return np.asarray(number % BEATS_PER_BAR == phase)
+
+
+def _bar_scores(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, start: int, stop: int) -> Array:
+    position = pulse.position(np.arange(start, stop, dtype=np.float64))
+    total = _METRE * metre.scores(onsets, start, stop, position, pulse.period / _RATE)
+    for weight, span in ((_TREBLE_CHANGE, _TREBLE), (_BASS_CHANGE, _BASS)):
+        change = metre.fold(harmonic_change(notes, span, onsets.frames)[start:stop], position)
+        total += weight * _around(change / (change.sum() + 1e-6))
+    return total
 
 
 def harmonic_change(notes: tonal.Notes, span: tuple[int, int], frames: int) -> Array:
@@ -46,7 +69,7 @@ def harmonic_change(notes: tonal.Notes, span: tuple[int, int], frames: int) -> A
     change = np.where(sizes > 0, 1 - np.einsum("fc,fc->f", before, after) / np.maximum(sizes, 1e-12), 0)
     times = (here - 0.5) / tonal.FRAMES_PER_SECOND
     curve = np.interp(np.arange(frames) / _RATE, times, np.maximum(change, 0)) if count else np.zeros(frames)
-    return np.maximum(curve - curve.mean(), 0)
+    return np.asarray(np.maximum(curve - curve.mean(), 0))
 
 
 def _around(bar: Array) -> Array:

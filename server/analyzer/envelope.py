@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
-from server.analyzer.decode import Samples
+from server.analyzer import filters
+from server.analyzer.arrays import Array, Samples
 
 RATE = 22050
 """Hz. The sample rate of all analysis but loudness."""
@@ -16,19 +15,18 @@ FRAMES_PER_SECOND = RATE / FRAME
 BANDS = ("low", "mid", "high")
 EDGES_HZ = (180.0, 3500.0)
 """Kick and bass below, snare, voice and chords between, hats and air above."""
-_GROUP_DELAY_FRAMES = (1, 0, 0)
 
 
 @dataclass(frozen=True)
 class Envelope:
     """`peak` (largest absolute sample) and `power` (mean square), each float32 (3, frames), low band first."""
 
-    peak: NDArray[np.float32]
-    power: NDArray[np.float32]
+    peak: Array
+    power: Array
 
     @property
     def frames(self) -> int:
-        return self.peak.shape[1]
+        return int(self.peak.shape[1])
 
 
 class Follower:
@@ -37,14 +35,14 @@ class Follower:
     def __init__(self) -> None:
         low, high = EDGES_HZ
         self._filters = (
-            butter(3, low, "lowpass", fs=RATE, output="sos"),
-            butter(1, (low, high), "bandpass", fs=RATE, output="sos"),
-            butter(3, high, "highpass", fs=RATE, output="sos"),
+            filters.butterworth(3, low, "lowpass", RATE),
+            filters.butterworth(1, (low, high), "bandpass", RATE),
+            filters.butterworth(3, high, "highpass", RATE),
         )
-        self._states = [np.zeros((sections.shape[0], 2)) for sections in self._filters]
+        self._states: list[Array] = [np.zeros((sections.shape[0], 2)) for sections in self._filters]
         self._rest: Samples = np.empty(0, np.float32)
-        self._peaks: list[NDArray[np.float32]] = []
-        self._powers: list[NDArray[np.float32]] = []
+        self._peaks: list[Array] = []
+        self._powers: list[Array] = []
 
     def feed(self, block: Samples) -> None:
         joined = np.concatenate([self._rest, block])
@@ -64,7 +62,7 @@ class Follower:
         peaks = np.empty((3, block.size // FRAME), np.float32)
         powers = np.empty_like(peaks)
         for band, sections in enumerate(self._filters):
-            heard, self._states[band] = sosfilt(sections, block, zi=self._states[band])
+            heard, self._states[band] = filters.filtered(sections, block, self._states[band])
             frames = heard.reshape(-1, FRAME)
             peaks[band] = np.maximum(frames.max(axis=1), -frames.min(axis=1))
             powers[band] = np.einsum("fs,fs->f", frames, frames) / FRAME

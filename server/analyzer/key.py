@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import chords, tonal
+from server.analyzer.arrays import Array
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MODES = ("minor", "major")
@@ -15,7 +15,7 @@ _PROFILES = (
     (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
 )
-"""How much each degree is used in major and minor keys: Temperley, Music and Probability (2007), Kostka-Payne corpus."""
+"""Use of each degree in major and minor: Temperley, Music and Probability (2007), from the Kostka-Payne corpus."""
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 _DIATONIC = (
     ((0, 0), (2, 1), (4, 1), (5, 0), (7, 0), (7, 1), (9, 1)),
@@ -35,8 +35,6 @@ WEIGHTS = {
     "parallel": 0.85,
     "minor": 0.07,
 }
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
-from server.analyzer.decode import Samples
+from server.analyzer import filters
+from server.analyzer.arrays import Array, Samples
 
 SILENCE = -70.0
 """LUFS. The absolute gate of BS.1770-4; also reported for programmes that never pass it."""
@@ -27,7 +26,7 @@ class Loudness:
     peak: float
 
 
-def k_weighting(rate: int) -> NDArray[np.float64]:
+def k_weighting(rate: int) -> Array:
     """Second-order sections (2, 6) of the K filter at a sample rate in Hz.
 
     BS.1770-4 tabulates them at 48 kHz only. The analogue parameters behind that table give it back at 48 kHz, and
@@ -66,15 +65,15 @@ class Meter:
         self._rate = rate
         self._weights = np.array([channel_weight(channel) for channel in channels])
         self._sections = k_weighting(rate)
-        self._state = np.zeros((2, len(channels), 2))
-        self._steps: list[NDArray[np.float64]] = []
-        self._rest: NDArray[np.float64] = np.empty(0)
+        self._state: Array = np.zeros((2, len(channels), 2))
+        self._steps: list[Array] = []
+        self._rest: Array = np.empty(0)
         self._position = 0
         self._peak = 0.0
 
     def feed(self, block: Samples) -> None:
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
-        weighted, self._state = sosfilt(self._sections, block, axis=1, zi=self._state)
+        weighted, self._state = filters.filtered(self._sections, block, self._state)
         power = np.concatenate([self._rest, np.einsum("c,cn,cn->n", self._weights, weighted, weighted)])
         start = self._position
         first = start * _STEPS_PER_SECOND // self._rate
@@ -96,17 +95,17 @@ def _decibel(power: float) -> float:
     return float(max(10 * np.log10(max(power, 1e-30)), -120.0))
 
 
-def _lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
+def _lufs(power: Array) -> Array:
     return _OFFSET + 10 * np.log10(np.maximum(power, 1e-30))
 
 
-def _moving_mean(steps: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def _moving_mean(steps: Array, width: int) -> Array:
     if steps.size < width:
         return np.empty(0)
     return np.convolve(steps, np.ones(width) / width, "valid")
 
 
-def _integrated(steps: NDArray[np.float64]) -> float:
+def _integrated(steps: Array) -> float:
     """Gated twice: at -70 LUFS, then 10 LU below the mean of what is left. Clips under 400 ms count as one block."""
     blocks = _moving_mean(steps, min(_GATING_STEPS, max(steps.size, 1)))
     blocks = blocks[_lufs(blocks) > SILENCE]
@@ -116,7 +115,7 @@ def _integrated(steps: NDArray[np.float64]) -> float:
     return float(_lufs(blocks.mean()))
 
 
-def _range(steps: NDArray[np.float64]) -> float:
+def _range(steps: Array) -> float:
     """Tech 3342: the spread from the 10th to the 95th percentile of the short-term loudness, gated at -20 LU."""
     short_term = _moving_mean(steps, _SHORT_TERM_STEPS)
     short_term = short_term[_lufs(short_term) > SILENCE]

@@ -5,9 +5,9 @@ kicks on every beat, or claps on the second and fourth, are beats; the same soun
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import onset
+from server.analyzer.arrays import Array
 
 ROTATIONS = 64
 """Places in a bar where it may begin: sixteen to a beat."""
@@ -42,8 +42,6 @@ WEIGHTS = {
     "high_eighths": 1.38,
     "high_sixteenths": -1.96,
 }
-
-Array = NDArray[np.float64]
 
 
 def evidence(onsets: onset.Onsets, start: int, stop: int, beat_position: Array, beat_seconds: float) -> Array:
@@ -86,7 +84,7 @@ def evidence(onsets: onset.Onsets, start: int, stop: int, beat_position: Array, 
 def scores(onsets: onset.Onsets, start: int, stop: int, beat_position: Array, beat_seconds: float) -> Array:
     """Log-odds of each rotation, comparable between beat lengths: (ROTATIONS,)."""
     weights = np.array(list(WEIGHTS.values()))
-    return evidence(onsets, start, stop, beat_position, beat_seconds) @ weights
+    return np.asarray(evidence(onsets, start, stop, beat_position, beat_seconds) @ weights)
 
 
 def fold(curve: Array, beat_position: Array) -> Array:
@@ -100,7 +98,7 @@ def fold(curve: Array, beat_position: Array) -> Array:
     right = (left + 1) % ROTATIONS
     heard = np.bincount(left, curve * (1 - part), ROTATIONS) + np.bincount(right, curve * part, ROTATIONS)
     time = np.bincount(left, 1 - part, ROTATIONS) + np.bincount(right, part, ROTATIONS)
-    return np.maximum(heard / np.maximum(time, 1e-9) - mean, 0) / (mean * ROTATIONS)
+    return np.asarray(np.maximum(heard / np.maximum(time, 1e-9) - mean, 0) / (mean * ROTATIONS))
 
 
 def _steps(bar: Array) -> Array:

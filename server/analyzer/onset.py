@@ -1,19 +1,22 @@
 """How strongly new sounds begin at each moment: one curve each for kicks, noise bursts, hats, and anything."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
-from server.analyzer import envelope, spectrum
-from server.analyzer.decode import Samples
+from server.analyzer import envelope, filters, spectrum
+from server.analyzer.arrays import Array
 
 WINDOW, HOP = 1024, 128
 FRAMES_PER_SECOND = envelope.RATE / HOP
 """172.27, so a frame is 5.8 ms."""
 
-_EDGES_HZ = (30, 75, 118, 160, 205, 250, 340, 450, 600, 800, 1050, 1400, 1850, 2400, 3100, 4000, 5000, 6200, 7600, 9200, 10800)  # fmt: skip
+_EDGES_HZ = (
+    *(30, 75, 118, 160, 205, 250),
+    *(340, 450, 600, 800, 1050, 1400, 1850, 2400, 3100),
+    *(4000, 5000, 6200, 7600, 9200, 10800),
+)
 _LOW, _MIDDLE, _HIGH = slice(0, 5), slice(5, 14), slice(15, 20)
 _FAINT = 10 ** (-65 / 10)
 """Power against a full-scale sine below which a bin's level counts as linear rather than logarithmic, so that hiss
@@ -22,8 +25,6 @@ _RISE_FRAMES = 2
 _SMOOTH_FRAMES = 7
 _LOCAL_FRAMES = 345
 _TIMBRE_FRAMES = 32
-
-Curve = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Onsets:
     rise. `timbre` is the mean level per band, float32 (n, 20), every `timbre_seconds`.
     """
 
-    low: Curve
-    noise: Curve
-    high: Curve
-    all: Curve
-    timbre: NDArray[np.float32]
+    low: Array
+    noise: Array
+    high: Array
+    all: Array
+    timbre: Array
     timbre_seconds: float = _TIMBRE_FRAMES / FRAMES_PER_SECOND
 
     @property
@@ -47,59 +48,59 @@ class Onsets:
         return self.all.size
 
 
+def windows() -> spectrum.Windows:
+    """46 ms every 5.8 ms, of mono samples at `envelope.RATE`."""
+    return spectrum.Windows(WINDOW, HOP)
+
+
 class Listener:
-    """Takes mono blocks at `envelope.RATE`; holds 18 bytes a frame."""
+    """Takes the spectra of `windows()`; holds 18 bytes a frame."""
 
     def __init__(self) -> None:
-        self._windows = spectrum.Windows(WINDOW, HOP)
         self._bands = _band_means()
         self._before = np.zeros((_RISE_FRAMES, len(_EDGES_HZ) - 1), np.float32)
-        self._rises: list[NDArray[np.float32]] = []
+        self._rises: list[Array] = []
         self._rest = np.empty((0, len(_EDGES_HZ) - 1), np.float32)
-        self._timbre: list[NDArray[np.float32]] = []
+        self._timbre: list[Array] = []
 
-    def feed(self, block: Samples) -> None:
-        self._hear(self._windows.feed(block))
-
-    def finish(self) -> Onsets:
-        self._hear(self._windows.finish())
-        rises = np.concatenate(self._rises) if self._rises else np.empty((0, 4), np.float32)
-        timbre = np.concatenate(self._timbre) if self._timbre else self._rest[:0]
-        low, noise, high, everything = (_peaks(rises[:, n]) for n in range(4))
-        return Onsets(low, noise, high, everything, timbre)
-
-    def _hear(self, power: spectrum.Spectra) -> None:
+    def hear(self, power: Array) -> None:
         if not power.shape[0]:
             return
         levels = np.log1p(power * np.float32(1 / _FAINT)) @ self._bands
         joined = np.concatenate([self._before, levels])
         self._before = joined[-_RISE_FRAMES:]
         rise = np.maximum(joined[_RISE_FRAMES:] - joined[:-_RISE_FRAMES], 0)
-        low = np.median(rise[:, _LOW], axis=1)
-        high = np.median(rise[:, _HIGH], axis=1)
-        # The third-lowest but one of nine bands: a chord leaves some of them unmoved, noise doesn't.
-        middle = np.partition(rise[:, _MIDDLE], 3, axis=1)[:, 3]
+        low = np.sort(rise[:, _LOW], axis=1)[:, 2]
+        high = np.sort(rise[:, _HIGH], axis=1)[:, 2]
+        # The fourth lowest of nine bands: a chord leaves some of them unmoved, noise doesn't.
+        middle = np.sort(rise[:, _MIDDLE], axis=1)[:, 3]
         self._rises.append(np.stack([low, np.sqrt(middle * high), high, rise.mean(axis=1)], axis=1))
         self._gather_timbre(levels)
 
-    def _gather_timbre(self, levels: NDArray[np.float32]) -> None:
+    def finish(self) -> Onsets:
+        rises = np.concatenate(self._rises) if self._rises else np.empty((0, 4), np.float32)
+        timbre = np.concatenate(self._timbre) if self._timbre else self._rest[:0]
+        low, noise, high, everything = (_peaks(rises[:, n]) for n in range(4))
+        return Onsets(low, noise, high, everything, timbre)
+
+    def _gather_timbre(self, levels: Array) -> None:
         joined = np.concatenate([self._rest, levels])
         whole = joined.shape[0] // _TIMBRE_FRAMES * _TIMBRE_FRAMES
         self._timbre.append(joined[:whole].reshape(-1, _TIMBRE_FRAMES, levels.shape[1]).mean(axis=1))
         self._rest = joined[whole:]
 
 
-def _band_means() -> NDArray[np.float32]:
+def _band_means() -> Array:
     """A matrix (bins, bands) that averages the bins of each band."""
     hertz = spectrum.bin_hertz(WINDOW, envelope.RATE)
-    inside = [(hertz >= low) & (hertz < high) for low, high in zip(_EDGES_HZ[:-1], _EDGES_HZ[1:], strict=True)]
+    inside = [(hertz >= low) & (hertz < high) for low, high in pairwise(_EDGES_HZ)]
     return np.stack([bins / bins.sum() for bins in inside], axis=1).astype(np.float32)
 
 
-def _peaks(rise: NDArray[np.float32]) -> Curve:
+def _peaks(rise: Array) -> Array:
     """Smooths over 40 ms and keeps what exceeds the mean of the two seconds around."""
     if not rise.size:
         return np.zeros(0)
     kernel = np.hanning(_SMOOTH_FRAMES + 2)[1:-1]
     smooth = np.convolve(rise.astype(np.float64), kernel / kernel.sum(), "same")
-    return np.maximum(smooth - uniform_filter1d(smooth, _LOCAL_FRAMES, mode="constant"), 0)
+    return np.maximum(smooth - filters.moving_mean(smooth, _LOCAL_FRAMES, mode="constant"), 0)

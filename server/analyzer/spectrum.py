@@ -1,12 +1,9 @@
 """Cutting a stream of samples into overlapping windows, and their power spectra."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import rfft
 
-from server.analyzer.decode import Samples
-
-Spectra = NDArray[np.float32]
+from server.analyzer.arrays import Array, Samples
 
 
 class Windows:
@@ -22,7 +19,7 @@ class Windows:
         self._rest: Samples = np.zeros(size // 2, np.float32)
         self._heard = False
 
-    def feed(self, block: Samples) -> Spectra:
+    def feed(self, block: Samples) -> Array:
         """The power spectra (frames, size // 2 + 1) that the block completes, perhaps none."""
         self._heard = self._heard or block.size > 0
         joined = np.concatenate([self._rest, block])
@@ -35,15 +32,15 @@ class Windows:
         portion = max(1, (1 << 19) // self.size)
         return np.concatenate([self._power(cut[n : n + portion]) for n in range(0, frames, portion)])
 
-    def finish(self) -> Spectra:
+    def finish(self) -> Array:
         return self.feed(np.zeros(self.size // 2, np.float32)) if self._heard else self.feed(np.empty(0, np.float32))
 
-    def _power(self, frames: NDArray[np.float32]) -> Spectra:
+    def _power(self, frames: Array) -> Array:
         spectrum = rfft(frames * self._taper, axis=1)
-        power: Spectra = np.square(spectrum.real)
+        power: Array = np.square(spectrum.real)
         power += np.square(spectrum.imag)
         return power
 
 
-def bin_hertz(size: int, rate: int) -> NDArray[np.float64]:
+def bin_hertz(size: int, rate: int) -> Array:
     return np.fft.rfftfreq(size, 1 / rate)

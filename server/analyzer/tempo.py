@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import irfft, rfft
 
-from server.analyzer import metre, onset
+from server.analyzer import filters, metre, onset
+from server.analyzer.arrays import Array
 
 SLOWEST, FASTEST = 62.0, 195.0
 """Beats a minute that a tempo may have."""
@@ -19,8 +19,6 @@ _MULTIPLES = ((1, 1.0), (2, 1.0), (3, 0.7), (4, 1.0))
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4)
 _PATTERN_WINDOW = int(16 * _RATE)
 _MOST_PATTERN_WINDOWS = 40
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def find(onsets: onset.Onsets) -> Tempo | None:
 def autocorrelation(curve: Array) -> Array | None:
     """Of windows of 12 s, summed, so that a tempo may drift; lags 0 to 8.5 s in frames, 1 at lag 0."""
     total = np.zeros(_LONGEST_LAG + 1)
-    size = next_fast_len(2 * (_WINDOW + _LONGEST_LAG), real=True)
+    size = filters.fast_length(2 * (_WINDOW + _LONGEST_LAG))
     for start in range(0, max(1, curve.size - _WINDOW // 2), _WINDOW // 2):
         here = rfft(curve[start : start + _WINDOW], size)
         there = rfft(curve[start : start + _WINDOW + _LONGEST_LAG], size)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
-from server.analyzer import envelope, spectrum
-from server.analyzer.decode import Samples
+from server.analyzer import envelope, filters, spectrum
+from server.analyzer.arrays import Array, Numbers
 
 WINDOW, HOP = 16384, 4096
 """743 ms windows resolve semitones from 130 Hz up; one frame every 186 ms."""
@@ -21,19 +19,21 @@ _PROMINENCE = 2.0  # times the mean amplitude of the surrounding 61 bins, which 
 _SURROUNDINGS = 61
 _TUNING_FROM = 50.0  # MIDI; below it the spacing of bins blurs cents
 _TUNING_SPREAD = 0.2  # semitones
-
-Array = NDArray[np.float64]
+_VOICES = (55.0, 84.0)  # MIDI
+_BETWEEN_NOTES = 0.25  # semitones
 
 
 @dataclass(frozen=True)
 class Notes:
     """`strength` (frames, 72): square roots of amplitudes, so that a loud partial doesn't drown a chord.
 
-    `tuning` is how far the recording lies from A4 = 440 Hz, in semitones from -0.5 to 0.5.
+    `tuning` is how far the recording lies from A4 = 440 Hz, in semitones from -0.5 to 0.5. `gliding` is the share,
+    0–1, of what sounds in the range of voices that lies between the notes of the scale.
     """
 
     strength: Array
     tuning: float
+    gliding: float = 0.0
 
     def chroma(self, lowest: int, highest: int) -> Array:
         """Sums the notes lowest to highest - 1 (MIDI) by pitch class, C first: (frames, 12)."""
@@ -43,43 +43,29 @@ class Notes:
         return folded
 
 
+def windows() -> spectrum.Windows:
+    """743 ms every 186 ms, of mono samples at `envelope.RATE`."""
+    return spectrum.Windows(WINDOW, HOP)
+
+
 class Listener:
-    """Takes mono blocks at `envelope.RATE`; holds 16 bytes a spectral peak, about 5 kB a second of music."""
+    """Takes the spectra of `windows()`; holds 12 bytes a spectral peak, a few kB a second of music."""
 
     def __init__(self) -> None:
-        self._windows = spectrum.Windows(WINDOW, HOP)
         low, high = (int(edge / envelope.RATE * WINDOW) for edge in _RANGE_HZ)
         self._first, self._last = low, high
         self._frames = 0
-        self._when: list[NDArray[np.int32]] = []
-        self._pitch: list[NDArray[np.float32]] = []
-        self._amplitude: list[NDArray[np.float32]] = []
+        self._when: list[Numbers] = []
+        self._pitch: list[Array] = []
+        self._amplitude: list[Array] = []
 
-    def feed(self, block: Samples) -> None:
-        self._find_peaks(self._windows.feed(block))
-
-    def finish(self) -> Notes:
-        self._find_peaks(self._windows.finish())
-        if not self._frames:
-            return Notes(np.zeros((0, NOTES)), 0.0)
-        when, pitch, amplitude = (np.concatenate(parts) for parts in (self._when, self._pitch, self._amplitude))
-        tuning = _tuning(pitch, amplitude)
-        nearest = np.rint(pitch - tuning)
-        off = pitch - tuning - nearest
-        index = nearest.astype(np.int64) - LOWEST_NOTE
-        inside = (index >= 0) & (index < NOTES)
-        weight = np.sqrt(amplitude) * np.exp(-0.5 * (off / _TUNING_SPREAD) ** 2)
-        cells = when[inside].astype(np.int64) * NOTES + index[inside]
-        strength = np.bincount(cells, weight[inside], self._frames * NOTES)
-        return Notes(strength.reshape(self._frames, NOTES), tuning)
-
-    def _find_peaks(self, power: spectrum.Spectra) -> None:
+    def hear(self, power: Array) -> None:
         if not power.shape[0]:
             return
         amplitude = np.sqrt(power[:, self._first - 1 : self._last + 2])
         centre = amplitude[:, 1:-1]
         is_peak = (centre > amplitude[:, :-2]) & (centre >= amplitude[:, 2:]) & (centre > _FAINTEST)
-        is_peak &= centre > _PROMINENCE * uniform_filter1d(amplitude, _SURROUNDINGS, axis=1)[:, 1:-1]
+        is_peak &= centre > _PROMINENCE * filters.moving_mean(amplitude, _SURROUNDINGS, axis=1)[:, 1:-1]
         frame, place = np.nonzero(is_peak)
         # A parabola through the logarithms finds the top between bins (Smith and Serra, PARSHL, 1987).
         left, top, right = (np.log(amplitude[frame, place + step] + 1e-12) for step in range(3))
@@ -90,9 +76,33 @@ class Listener:
         self._amplitude.append(np.exp(top - 0.25 * (left - right) * shift).astype(np.float32))
         self._frames += power.shape[0]
 
+    def finish(self) -> Notes:
+        if not self._frames:
+            return Notes(np.zeros((0, NOTES)), 0.0)
+        when, pitch, amplitude = (
+            np.concatenate(self._when),
+            np.concatenate(self._pitch),
+            np.concatenate(self._amplitude),
+        )
+        tuning = _tuning(pitch, amplitude)
+        nearest = np.rint(pitch - tuning)
+        off = pitch - tuning - nearest
+        index = nearest.astype(np.int64) - LOWEST_NOTE
+        inside = (index >= 0) & (index < NOTES)
+        weight = np.sqrt(amplitude) * np.exp(-0.5 * (off / _TUNING_SPREAD) ** 2)
+        cells = when[inside].astype(np.int64) * NOTES + index[inside]
+        strength = np.bincount(cells, weight[inside], self._frames * NOTES).astype(np.float64)
+        return Notes(strength.reshape(self._frames, NOTES), tuning, _gliding(pitch, off, amplitude))
 
-def _tuning(pitch: NDArray[np.float32], amplitude: NDArray[np.float32]) -> float:
+
+def _tuning(pitch: Array, amplitude: Array) -> float:
     """The circular mean of how far peaks lie from the equal-tempered scale."""
     high = pitch > _TUNING_FROM
     turn = np.sum(np.sqrt(amplitude[high]) * np.exp(2j * np.pi * pitch[high].astype(np.float64)))
     return float(np.angle(turn) / (2 * np.pi))
+
+
+def _gliding(pitch: Array, off: Array, amplitude: Array) -> float:
+    sung = (pitch > _VOICES[0]) & (pitch < _VOICES[1])
+    total = float(amplitude[sung].sum())
+    return float(amplitude[sung & (np.abs(off) > _BETWEEN_NOTES)].sum()) / total if total > 0 else 0.0

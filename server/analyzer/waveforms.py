@@ -5,16 +5,14 @@ from base64 import b64encode
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from server.analyzer import envelope
+from server.analyzer.arrays import Numbers
 
 PIXELS = (1000, 4000, 16000)
 """Of zoom levels 0, 1 and 2."""
 FLOOR_DB = -60.0
 """The RMS level in dBFS that an intensity of 0 stands for; 255 is full scale."""
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Waveform:
 
     zoom_level: int
     samples_per_pixel: int
-    amplitude: Bytes
-    intensity: Bytes
+    amplitude: Numbers
+    intensity: Numbers
 
     def payload(self) -> dict[str, object]:
         fields: dict[str, object] = {

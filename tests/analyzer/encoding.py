@@ -1,0 +1,43 @@
+"""Writes samples as the seven formats people keep, with the encoders that come with PyAV."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+FORMATS = ("mp3", "flac", "m4a", "ogg", "opus", "wav", "aiff")
+_CODECS = {
+    "mp3": ("libmp3lame", "fltp"),
+    "flac": ("flac", "s16"),
+    "m4a": ("aac", "fltp"),
+    "ogg": ("vorbis", "fltp"),
+    "opus": ("libopus", "flt"),
+    "wav": ("pcm_s16le", "s16"),
+    "aiff": ("pcm_s16be", "s16"),
+}
+_LOSSY = {"mp3", "m4a", "ogg", "opus"}
+
+
+def write(path: Path, audio: NDArray[np.float32], rate: int) -> Path:
+    """Encodes (channels, n) float samples as the path's suffix says. Opus becomes 48 kHz, as its format wants."""
+    kind = path.suffix.lstrip(".")
+    codec, sample_format = _CODECS[kind]
+    layout = {1: "mono", 2: "stereo"}[audio.shape[0]]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48000 if kind == "opus" else rate, layout=layout)
+        assert isinstance(stream, av.AudioStream)
+        stream.format = sample_format
+        if kind in _LOSSY:
+            stream.bit_rate = 192_000
+        if kind == "ogg":
+            stream.codec_context.options = {"strict": "experimental"}
+        block = 1 << 16
+        for start in range(0, audio.shape[1], block):
+            samples = np.ascontiguousarray(audio[:, start : start + block], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
