@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from server.hashing.container import Container, identify_window
 from server.hashing.errors import HashingError
 from server.hashing.recording import hash_window
-from server.hashing.window import Window
+from server.hashing.window import CAPACITY, Window
 from server.metadata.assemble import assemble
 from server.metadata.draft import Draft
 from server.metadata.read import read
@@ -96,13 +96,14 @@ def _read(task: Task, order: Order, readable: str) -> tuple[Values | None, list[
         if not stat.S_ISREG(before.st_mode):
             raise OSError(None, "isn't a regular file")
         failures: list[Failure] = []
-        window.view(0, 1)
+        # What is hashed is read anyway, so for most files one read serves identification, tags and hash.
+        window.view(0, CAPACITY if order.with_hash else 1)
         name = os.fsdecode(os.path.basename(task.path))
         container = identify_window(window, name)
+        metadata = read(file, container, name, window)
         hash_state, audio_hash = HashState.PENDING, None
         if order.with_hash:
             hash_state, audio_hash = _hash(window, container, readable, failures)
-        metadata = read(file, container, name)
         if metadata.tags_error is not None:
             code, _, reason = metadata.tags_error.partition(": ")
             failures.append(Failure(readable, code, reason))
