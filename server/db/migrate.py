@@ -16,9 +16,11 @@ logger = log.get(__name__)
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
 _NAME = re.compile(r"^(?P<name>\d{4}_\w+?)(?:\.(?P<dialect>sqlite|postgres))?\.sql$")
-_LEDGER = (
-    "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)"
-)
+LEDGER = """CREATE TABLE IF NOT EXISTS migrations (
+    name TEXT PRIMARY KEY,
+    checksum TEXT NOT NULL,
+    applied_at BIGINT NOT NULL
+)"""
 _LOCK_KEY = 0x6D69736D6F  # "mismo"
 
 
@@ -61,7 +63,7 @@ async def migrate(database: Database, directory: Path = DIRECTORY, *, backup_to:
     known = available(database.dialect, directory)
     async with database.write() as connection:
         await _lock(connection)
-        await connection.execute(_LEDGER)
+        await connection.execute(LEDGER)
         ledger = await applied(connection)
     _check(ledger, known)
     pending = [migration for migration in known if migration.name not in ledger]

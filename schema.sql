@@ -1,0 +1,301 @@
+-- The database as all migrations make it, in SQLite's dialect. Made by scripts/schema; don't edit, write a migration.
+-- Times are Unix milliseconds, flags 0 or 1, lists and objects JSON text, ids UUIDs as text, paths bytes.
+
+-- Which migrations were applied, when, and the SHA-256 of the text that was.
+CREATE TABLE migrations (
+    name TEXT PRIMARY KEY,
+    checksum TEXT NOT NULL,
+    applied_at BIGINT NOT NULL
+);
+
+-- The event log: one row for each committed change, numbered in the order of commits.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    ts INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL,
+    client_id TEXT
+);
+CREATE INDEX events_ts ON events (ts);
+
+-- The head of the log, always one row. Updating it orders the commits of several processes.
+CREATE TABLE event_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL,
+    oldest_seq INTEGER NOT NULL,
+    epoch TEXT NOT NULL
+);
+
+-- For delta sync: where in the log each resource was first and last touched; tombstones stay for the retention time.
+CREATE TABLE changes (
+    resource TEXT NOT NULL,
+    id TEXT NOT NULL,
+    first_seq INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    is_deleted INTEGER NOT NULL DEFAULT 0,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (resource, id)
+);
+CREATE UNIQUE INDEX changes_seq ON changes (resource, seq);
+
+-- How far each reaction inside the server has read the log.
+CREATE TABLE event_consumers (
+    name TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL
+);
+
+CREATE TABLE settings (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+-- Bearer tokens: only the hash is kept.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    hash TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+);
+
+-- First answers to POSTs that carried an Idempotency-Key, kept for a day.
+CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    location TEXT,
+    body BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
+
+-- A root folder that Mismo manages. A removed one keeps its row, so that adding it again revives its tracks.
+CREATE TABLE library_directories (
+    id TEXT PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    is_active INTEGER NOT NULL,
+    is_removable INTEGER NOT NULL,
+    is_available INTEGER NOT NULL,
+    unavailable_reason TEXT,
+    filesystem TEXT NOT NULL,
+    fingerprint TEXT,
+    recursive_scan INTEGER NOT NULL,
+    max_depth INTEGER NOT NULL,
+    scan_patterns TEXT NOT NULL,
+    exclude_patterns TEXT NOT NULL,
+    follow_symlinks INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    watch INTEGER NOT NULL,
+    last_scan INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    removed_at INTEGER
+);
+
+-- Where the tracks of a library directory lie, and whether that place can be reached: one row stands for all of them.
+CREATE TABLE track_locations (
+    library_directory_id TEXT PRIMARY KEY,
+    root BLOB NOT NULL,
+    unreachable_reason TEXT,
+    unreachable_since INTEGER
+);
+
+-- One file in the library, with its user data. `*_fold` columns are the folded text that is filtered, sorted
+-- and searched; `split_words` holds the parts of words with punctuation inside (AC/DC), which fold to one word.
+CREATE TABLE tracks (
+    pk INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    library_directory_id TEXT NOT NULL,
+    path BLOB NOT NULL,
+    relative_path TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    container TEXT,
+    codec TEXT,
+    file_size INTEGER NOT NULL,
+    file_mtime_ns INTEGER NOT NULL,
+    file_inode INTEGER NOT NULL,
+    file_device INTEGER NOT NULL,
+    audio_hash TEXT,
+    hash_state TEXT NOT NULL,
+    duplicate_group_id TEXT,
+    missing_since INTEGER,
+    tags_error TEXT,
+    metadata_source TEXT NOT NULL,
+    title TEXT,
+    artist TEXT,
+    artists TEXT NOT NULL,
+    album TEXT,
+    album_artist TEXT,
+    genre TEXT,
+    genres TEXT NOT NULL,
+    year INTEGER,
+    date TEXT,
+    track_number INTEGER,
+    track_total INTEGER,
+    disc_number INTEGER,
+    disc_total INTEGER,
+    comment TEXT,
+    composer TEXT,
+    remixer TEXT,
+    label TEXT,
+    isrc TEXT,
+    grouping TEXT,
+    compilation INTEGER NOT NULL,
+    has_lyrics INTEGER NOT NULL,
+    has_artwork INTEGER NOT NULL,
+    artwork_type TEXT,
+    artwork_size INTEGER,
+    encoder TEXT,
+    duration_seconds REAL,
+    sample_rate INTEGER,
+    bit_depth INTEGER,
+    bit_rate INTEGER,
+    bit_rate_mode TEXT,
+    channels INTEGER,
+    replaygain TEXT,
+    tag_bpm REAL,
+    analysis_bpm REAL,
+    user_bpm REAL,
+    bpm REAL,
+    bpm_source TEXT,
+    tag_key INTEGER,
+    analysis_key INTEGER,
+    user_key INTEGER,
+    key_index INTEGER,
+    key_order INTEGER,
+    key_source TEXT,
+    first_beat_offset REAL,
+    first_phrase_beat_no INTEGER,
+    audible_start_time REAL,
+    audible_end_time REAL,
+    energy REAL,
+    loudness REAL,
+    danceability REAL,
+    valence REAL,
+    arousal REAL,
+    acousticness REAL,
+    instrumentalness REAL,
+    is_analyzed INTEGER NOT NULL DEFAULT 0,
+    date_analyzed INTEGER,
+    analysis_stages TEXT NOT NULL DEFAULT '[]',
+    tag_rating INTEGER,
+    user_rating INTEGER,
+    rating INTEGER,
+    color_tag TEXT,
+    tag_energy_level INTEGER,
+    user_energy_level INTEGER,
+    energy_level INTEGER,
+    is_favorite INTEGER NOT NULL DEFAULT 0,
+    tags TEXT NOT NULL DEFAULT '[]',
+    overrides TEXT,
+    play_count INTEGER NOT NULL DEFAULT 0,
+    last_played INTEGER,
+    date_added INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    title_fold TEXT,
+    artist_fold TEXT,
+    album_fold TEXT,
+    album_artist_fold TEXT,
+    genre_fold TEXT,
+    label_fold TEXT,
+    composer_fold TEXT,
+    remixer_fold TEXT,
+    comment_fold TEXT,
+    file_name_fold TEXT NOT NULL,
+    split_words TEXT
+);
+-- A place holds one present file; a missing track keeps the place where it was last seen, which another may have taken.
+CREATE UNIQUE INDEX tracks_place ON tracks (library_directory_id, path) WHERE missing_since IS NULL;
+CREATE INDEX tracks_path ON tracks (library_directory_id, path) WHERE missing_since IS NOT NULL;
+CREATE INDEX tracks_file_inode ON tracks (file_inode);
+-- Sorting puts missing values last, in a phase of its own, so an index needs only the values that are there.
+CREATE INDEX tracks_audio_hash ON tracks (audio_hash) WHERE audio_hash IS NOT NULL;
+CREATE INDEX tracks_duplicate_group_id ON tracks (duplicate_group_id) WHERE duplicate_group_id IS NOT NULL;
+CREATE INDEX tracks_hash_pending ON tracks (library_directory_id, pk) WHERE hash_state = 'pending';
+CREATE INDEX tracks_missing_since ON tracks (missing_since) WHERE missing_since IS NOT NULL;
+CREATE INDEX tracks_title_fold ON tracks (title_fold) WHERE title_fold IS NOT NULL;
+CREATE INDEX tracks_artist_fold ON tracks (artist_fold) WHERE artist_fold IS NOT NULL;
+CREATE INDEX tracks_album_fold ON tracks (album_fold) WHERE album_fold IS NOT NULL;
+CREATE INDEX tracks_genre_fold ON tracks (genre_fold) WHERE genre_fold IS NOT NULL;
+CREATE INDEX tracks_label_fold ON tracks (label_fold) WHERE label_fold IS NOT NULL;
+CREATE INDEX tracks_year ON tracks (year) WHERE year IS NOT NULL;
+CREATE INDEX tracks_bpm ON tracks (bpm) WHERE bpm IS NOT NULL;
+CREATE INDEX tracks_key_order ON tracks (key_order) WHERE key_order IS NOT NULL;
+CREATE INDEX tracks_energy ON tracks (energy) WHERE energy IS NOT NULL;
+CREATE INDEX tracks_rating ON tracks (rating) WHERE rating IS NOT NULL;
+CREATE INDEX tracks_last_played ON tracks (last_played) WHERE last_played IS NOT NULL;
+CREATE INDEX tracks_play_count ON tracks (play_count);
+CREATE INDEX tracks_date_added ON tracks (date_added);
+CREATE INDEX tracks_duration_seconds ON tracks (duration_seconds) WHERE duration_seconds IS NOT NULL;
+
+-- Genres, artists and tags beyond the first: a track that has several is found under each.
+CREATE TABLE track_terms (
+    field TEXT NOT NULL,
+    term TEXT NOT NULL,
+    track_pk INTEGER NOT NULL REFERENCES tracks (pk) ON DELETE CASCADE,
+    PRIMARY KEY (field, term, track_pk)
+);
+CREATE INDEX track_terms_track_pk ON track_terms (track_pk);
+
+-- The track as the API shows it, serialised when it changes and not at every reading.
+CREATE TABLE track_resources (
+    track_pk INTEGER PRIMARY KEY REFERENCES tracks (pk) ON DELETE CASCADE,
+    json BLOB NOT NULL
+);
+
+-- The text behind the full-text tables, which keep none of their own.
+CREATE VIEW track_texts AS SELECT
+    pk,
+    title_fold AS title_words,
+    artist_fold AS artist_words,
+    album_fold AS album_words,
+    album_artist_fold AS album_artist_words,
+    genre_fold AS genre_words,
+    label_fold AS label_words,
+    remixer_fold AS remixer_words,
+    comment_fold AS comment_words,
+    file_name_fold AS file_name_words,
+    split_words AS other_words
+FROM tracks;
+
+-- Words, with prefixes as one types.
+CREATE VIRTUAL TABLE track_words USING fts5 (
+    title_words, artist_words, album_words, album_artist_words, genre_words, label_words, remixer_words, comment_words,
+    file_name_words, other_words,
+    content = 'track_texts', content_rowid = 'pk', prefix = '1 2 3',
+    tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* Co'"
+);
+
+-- Fragments inside a word, of three letters and more.
+CREATE VIRTUAL TABLE track_fragments USING fts5 (
+    title_words, artist_words, album_words, file_name_words,
+    content = 'track_texts', content_rowid = 'pk', tokenize = 'trigram', detail = 'none'
+);
+
+-- One run of the scanner over a directory or a part of it.
+CREATE TABLE scans (
+    id TEXT PRIMARY KEY,
+    library_directory_id TEXT NOT NULL REFERENCES library_directories (id) ON DELETE CASCADE,
+    strategy TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    path BLOB NOT NULL,
+    state TEXT NOT NULL,
+    counts TEXT NOT NULL,
+    error TEXT,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER
+);
+CREATE INDEX scans_library_directory_id ON scans (library_directory_id, created_at);
+CREATE INDEX scans_state ON scans (state) WHERE state IN ('queued', 'running', 'paused');
+
+CREATE TABLE scan_failures (
+    id INTEGER PRIMARY KEY,
+    scan_id TEXT NOT NULL REFERENCES scans (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX scan_failures_scan_id ON scan_failures (scan_id);
