@@ -15,10 +15,16 @@ import pytest
 
 from server import config as configuration
 from server.app import open_database
+from server.clock import SystemClock
 from server.config import Config
+from server.db.database import Database
 from server.db.migrate import migrate
+from server.db.uow import UnitOfWork
+from server.events.log import EventLog
+from server.events.model import Event
 from tests.support import postgres
 from tests.support.application import Running, running
+from tests.support.database import opened
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 IS_POSTGRES = os.environ.get("MISMO_TEST_DATABASE", "sqlite") == "postgres"
@@ -49,20 +55,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _postgres_template(url: str) -> str:
-    asyncio.run(_execute(url, "DROP DATABASE IF EXISTS template_mismo"))
-    asyncio.run(_execute(url, "CREATE DATABASE template_mismo"))
+    asyncio.run(postgres.execute(url, "DROP DATABASE IF EXISTS template_mismo"))
+    asyncio.run(postgres.execute(url, "CREATE DATABASE template_mismo"))
     _migrated(postgres.url_of(url, "template_mismo"))
     return url
-
-
-async def _execute(url: str, sql: str) -> None:
-    import asyncpg
-
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
 
 
 def _migrated(url: str) -> None:
@@ -106,14 +102,45 @@ async def database_url(template: str, tmp_path: Path) -> AsyncIterator[str]:
         yield f"sqlite:///{path}"
         return
     name = f"mismo_test_{os.getpid()}_{next(_databases)}"
-    await _execute(template, f"CREATE DATABASE {name} TEMPLATE template_mismo")
+    await postgres.execute(template, f"CREATE DATABASE {name} TEMPLATE template_mismo")
     yield postgres.url_of(template, name)
-    await _execute(template, f"DROP DATABASE {name} WITH (FORCE)")
+    await postgres.execute(template, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def config(database_url: str) -> Config:
     return make_config(database_url=database_url)
+
+
+@pytest.fixture
+async def empty_url(template: str, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a database in which nothing stands yet, no table either."""
+    if not IS_POSTGRES:
+        yield f"sqlite:///{tmp_path}/empty/library.db"
+        return
+    name = f"mismo_empty_{os.getpid()}_{next(_databases)}"
+    await postgres.execute(template, f"CREATE DATABASE {name}")
+    yield postgres.url_of(template, name)
+    await postgres.execute(template, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(config: Config) -> AsyncIterator[Database]:
+    """A fresh, migrated database, open, with no server on it."""
+    async with opened(config) as database:
+        yield database
+
+
+@pytest.fixture
+async def event_log(database: Database) -> EventLog:
+    log = EventLog(database, SystemClock())
+    await log.open()
+    return log
+
+
+@pytest.fixture
+def uow(database: Database, event_log: EventLog) -> UnitOfWork[Event]:
+    return UnitOfWork(database, event_log)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ FLOOR = {
     "log": {"config"},
     "supervise": {"log"},
     "filesystem": {"errors"},
+    "paths": {"errors"},
     "db": {"errors", "log"},
     "events": {"db", "clock", "ids", "errors", "log"},
     "api": {"db", "events", "clock", "ids", "errors", "log"},

@@ -39,9 +39,11 @@ class Migration:
 def available(dialect: Dialect, directory: Path = DIRECTORY) -> list[Migration]:
     """The migrations for one dialect, in order: `NAME.sql` serves both, `NAME.sqlite.sql`/`.postgres.sql` one each."""
     found: dict[str, Migration] = {}
-    for file in sorted(directory.iterdir()):
+    for file in sorted(directory.glob("*.sql")):
         match = _NAME.match(file.name)
-        if match and match["dialect"] in (None, dialect.value):
+        if match is None:
+            raise errors.StartupError(f"{file.name} isn't named like a migration (0002_name.sql)")
+        if match["dialect"] in (None, dialect.value):
             if match["name"] in found:
                 raise errors.StartupError(f"migration {match['name']} stands there twice for {dialect}")
             found[match["name"]] = Migration(match["name"], file.read_text(encoding="utf-8"))
@@ -58,7 +60,7 @@ async def migrate(database: Database, directory: Path = DIRECTORY, *, backup_to:
 
     Before an upgrade of a database that holds something, a backup is written (to `backup_to`, or beside the file).
     Raises `errors.StartupError` when the database is newer than the program, when an applied migration was changed
-    afterwards, or when a migration fails (which is then rolled back whole).
+    afterwards, when the backup can't be made, or when a migration fails (which is then rolled back whole).
     """
     known = available(database.dialect, directory)
     async with database.write() as connection:
@@ -113,8 +115,11 @@ async def _lock(connection: Connection) -> None:
 async def _backup(database: Database, version: str, directory: Path | None) -> None:
     source = getattr(database, "path", None)
     folder = directory or (source.parent if source else Path("data"))
-    folder.mkdir(parents=True, exist_ok=True)
     stem = source.name if source else "mismo-postgres"
     target = folder / f"{stem}.{version}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.backup"
-    await database.backup(str(target))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        await database.backup(str(target))
+    except (errors.MismoError, OSError) as error:
+        raise errors.StartupError(f"not upgraded, since the backup before it failed: {error}") from error
     logger.info("database backed up before the upgrade", backup=str(target))

@@ -58,3 +58,14 @@ def _runner(folder: Path) -> functools.partial[subprocess.CompletedProcess[bytes
 def url_of(maintenance_url: str, name: str) -> str:
     """The URL of another database of the same server."""
     return maintenance_url.replace("/postgres?", f"/{name}?")
+
+
+async def execute(url: str, sql: str) -> None:
+    """Run one statement on a connection of its own, outside any transaction (CREATE DATABASE needs that)."""
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
