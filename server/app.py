@@ -35,7 +35,7 @@ from server.libraries import routes as library_routes
 from server.libraries.service import LibraryService
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
-from server.scanning.run import Tools
+from server.scanning.intake import Tools
 from server.scanning.service import ScanService
 from server.scanning.workers import WorkerPool
 from server.settings import routes as setting_routes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,23 +19,87 @@ class Unresponsive(OSError):
     """The file system didn't answer in time."""
 
 
-class FileSystem:
-    """A call that hangs keeps its thread until it ends; when all of them hang, further calls fail at once."""
+class DaemonThreads(Executor):
+    """Threads that the process doesn't wait for when it ends: a call into a dead mount may never return.
 
-    def __init__(self, threads: int = THREADS):
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="filesystem")
+    `concurrent.futures.ThreadPoolExecutor` joins its threads at exit, which would keep the server from stopping.
+    """
+
+    def __init__(self, threads: int, name: str):
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._limit = threads
+        self._name = name
+        self._started = 0
+        self._waiting = threading.Semaphore(0)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        self._calls.put(lambda: _run(future, lambda: fn(*args, **kwargs)))
+        if not self._waiting.acquire(blocking=False) and self._started < self._limit:
+            self._started += 1
+            threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            # A call must not be kept alive, with all it holds, while the thread waits for the next one.
+            del call
+            self._waiting.release()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the threads end after what they are doing; never waits for them."""
+        del wait, cancel_futures
+        for _ in range(self._started):
+            self._calls.put(None)
+
+
+def _run(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # handed on to whoever awaits the future
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class FileSystem:
+    """A call that hangs keeps its thread until it ends. A place that hangs isn't asked again until it has answered."""
+
+    def __init__(self, threads: int = THREADS, timeout: float = TIMEOUT_SECONDS):
+        self._pool = DaemonThreads(threads, "filesystem")
         self._free = asyncio.Semaphore(threads)
+        self._timeout = timeout
+        self._hanging: set[bytes] = set()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking function in the pool; raises `Unresponsive` after `TIMEOUT_SECONDS`."""
+        """Run a blocking function in the pool; raises `Unresponsive` when it takes too long."""
+        return await self._call(None, lambda: function(*args, **kwargs))
+
+    async def call_at(self, place: bytes, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a call into one library directory: while an earlier one hangs there, it fails at once.
+
+        So that a dead mount takes one thread, however often it is asked, and the other directories keep theirs.
+        """
+        if place in self._hanging:
+            raise Unresponsive("the file system still doesn't answer")
+        return await self._call(place, lambda: function(*args, **kwargs))
+
+    async def _call(self, place: bytes | None, call: Callable[[], T]) -> T:
+        future: asyncio.Future[T] | None = None
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeout):
                 await self._free.acquire()
-                future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+                future = asyncio.get_running_loop().run_in_executor(self._pool, call)
                 # The slot is free again when the call really ends, not when its caller gave up.
                 future.add_done_callback(self._release)
                 return await asyncio.shield(future)
         except TimeoutError:
+            if place is not None and future is not None:
+                self._hanging.add(place)
+                future.add_done_callback(lambda _: self._hanging.discard(place))
             raise Unresponsive("the file system didn't answer in time") from None
 
     def _release(self, future: asyncio.Future[T]) -> None:
@@ -42,4 +108,4 @@ class FileSystem:
             future.exception()  # seen by the caller, unless it gave up
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False)

@@ -11,6 +11,7 @@ import orjson
 
 from server.clock import to_rfc3339
 from server.db.database import Row
+from server.libraries import mounts
 
 
 class ScanStatus(StrEnum):
@@ -49,6 +50,15 @@ class LibraryDirectory:
     @property
     def readable_path(self) -> str:
         return self.path.decode("utf-8", "replace")
+
+    @property
+    def has_stable_inodes(self) -> bool:
+        return mounts.has_stable_inodes(self.filesystem.get("type"))
+
+    @property
+    def device(self) -> int | None:
+        """`st_dev` of the root when it was last looked at."""
+        return None if self.fingerprint is None else self.fingerprint["device"]
 
     def as_json(self, total_tracks: int, total_missing: int, scan_status: ScanStatus) -> dict[str, Any]:
         """The directory as the API shows it."""

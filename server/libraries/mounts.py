@@ -16,6 +16,8 @@ NETWORK_TYPES = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "ceph", "glusterfs", "davfs", "ncpfs", "lustre", "beegfs"}
 )
 _NETWORK_FUSE = frozenset({"fuse.sshfs", "fuse.rclone", "fuse.davfs2", "fuse.s3fs", "fuse.glusterfs", "fuse.smbnetfs"})
+# Their drivers number files as they are met, so a file has another inode after each mount.
+_UNSTABLE_INODES = frozenset({"vfat", "msdos", "exfat", "iso9660", "udf"})
 _REMOVABLE_PLACES = (b"/media/", b"/run/media/", b"/Volumes/")
 
 
@@ -110,6 +112,11 @@ def facts_of(mount: Mount | None) -> FileSystemFacts:
         device=mount.source,
         mount_point=mount.mount_point.decode("utf-8", "replace"),
     )
+
+
+def has_stable_inodes(file_system_type: str | None) -> bool:
+    """Whether a file keeps its inode number from one mount to the next."""
+    return file_system_type not in _UNSTABLE_INODES and not (file_system_type or "").startswith("fuse")
 
 
 def _device_is_removable(device: str) -> bool:

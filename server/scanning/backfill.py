@@ -6,8 +6,8 @@ import asyncio
 
 from server import errors, log
 from server.libraries.model import LibraryDirectory
+from server.scanning.intake import Tools
 from server.scanning.reader import Order, Task
-from server.scanning.run import Tools
 from server.scanning.service import ScanService
 from server.scanning.workers import Request
 from server.tracks.model import FileFacts, HashState

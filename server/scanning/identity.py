@@ -8,12 +8,14 @@ there now.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server import log
 from server.db.database import Row
+from server.metadata.model import MetadataSource
 from server.scanning.reader import Outcome
+from server.scanning.walk import Entry
 
 logger = log.get(__name__)
 
@@ -65,6 +67,37 @@ def match(
             if row["missing_since"] is None and row["pk"] != track["pk"] and row["pk"] not in taken:
                 matches.displaced.append(row)
     return matches
+
+
+def recognise(
+    entries: Sequence[Entry], free: Sequence[Row], taken: Container[bytes]
+) -> tuple[list[tuple[Entry, Row]], list[Entry]]:
+    """Free tracks whose very file lies under another path now, and the entries for which there is none.
+
+    A file that takes the place of a present track (`taken`) is left to be read and matched with all others. So is one
+    whose title comes from its old name.
+    """
+    by_file: dict[object, list[Row]] = {}
+    for row in sorted(free, key=lambda row: int(row["pk"])):
+        by_file.setdefault(_same_inode(row), []).append(row)
+    pairs: list[tuple[Entry, Row]] = []
+    rest: list[Entry] = []
+    for entry in entries:
+        found = by_file.get((entry.device, entry.inode, entry.size, entry.mtime_ns), [])
+        name = os.path.basename(entry.path)
+        fitting = [
+            row
+            for row in found
+            if row["metadata_source"] != MetadataSource.FILENAME or os.path.basename(bytes(row["path"])) == name
+        ]
+        if not fitting or entry.path in taken:
+            rest.append(entry)
+            continue
+        # Of several rows of one file (hard links that went), the one of the same name goes on.
+        best = min(fitting, key=lambda row: (os.path.basename(bytes(row["path"])) != name, row["pk"]))
+        found.remove(best)
+        pairs.append((entry, best))
+    return pairs, rest
 
 
 def _pair(

@@ -24,11 +24,19 @@ class Plan:
     unchanged: int = 0
 
 
-def compare(entries: Sequence[Entry], rows: Sequence[Row], strategy: Strategy, unknown: Sequence[bytes] = ()) -> Plan:
+def compare(
+    entries: Sequence[Entry],
+    rows: Sequence[Row],
+    strategy: Strategy,
+    unknown: Sequence[bytes] = (),
+    *,
+    has_stable_inodes: bool = True,
+) -> Plan:
     """Compare a run of the listing with the rows of the same stretch of paths; both in the order of their paths.
 
     Of several rows of one path at most one is present; the others are missing tracks that were last seen there.
-    `unknown` are folders that couldn't be read: nothing is said about what lies in them.
+    `unknown` are folders that couldn't be read: nothing is said about what lies in them. Without stable inodes a file
+    is known by its size and time of change alone.
     """
     plan = Plan()
     remaining = _by_path(rows)
@@ -38,7 +46,7 @@ def compare(entries: Sequence[Entry], rows: Sequence[Row], strategy: Strategy, u
             _unseen(plan, path, known, unknown)
             path, known = next(remaining, (None, []))
         if path == entry.path:
-            _seen(plan, entry, known, strategy)
+            _seen(plan, entry, known, strategy, has_stable_inodes=has_stable_inodes)
             path, known = next(remaining, (None, []))
         else:
             plan.to_read.append(entry)
@@ -62,9 +70,9 @@ def _by_path(rows: Sequence[Row]) -> Iterator[tuple[bytes | None, list[Row]]]:
         yield current, group
 
 
-def _seen(plan: Plan, entry: Entry, known: Sequence[Row], strategy: Strategy) -> None:
+def _seen(plan: Plan, entry: Entry, known: Sequence[Row], strategy: Strategy, *, has_stable_inodes: bool) -> None:
     for row in known:
-        if is_same_file(row, entry) and strategy is not Strategy.FULL:
+        if is_same_file(row, entry, has_stable_inodes=has_stable_inodes) and strategy is not Strategy.FULL:
             if row["missing_since"] is None:
                 # A hybrid scan hashes what a fast one left unhashed.
                 if row["hash_state"] == HashState.PENDING and strategy is Strategy.HYBRID:
@@ -77,14 +85,14 @@ def _seen(plan: Plan, entry: Entry, known: Sequence[Row], strategy: Strategy) ->
     plan.to_read.append(entry)
 
 
-def is_same_file(row: Row, entry: Entry) -> bool:
+def is_same_file(row: Row, entry: Entry, *, has_stable_inodes: bool = True) -> bool:
     """Whether a file is what the row says: same size, same time of change, same inode.
 
     The device isn't compared: its number changes from one mount to the next.
     """
-    return bool(
-        row["file_mtime_ns"] == entry.mtime_ns and row["file_size"] == entry.size and row["file_inode"] == entry.inode
-    )
+    if (row["file_mtime_ns"], row["file_size"]) != (entry.mtime_ns, entry.size):
+        return False
+    return not has_stable_inodes or bool(row["file_inode"] == entry.inode)
 
 
 def _unseen(plan: Plan, path: bytes, known: Sequence[Row], unknown: Sequence[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -106,6 +107,9 @@ def _read(task: Task, order: Order, readable: str) -> tuple[Values | None, list[
             hash_state, audio_hash = _hash(window, container, readable, failures)
         if metadata.tags_error is not None:
             code, _, reason = metadata.tags_error.partition(": ")
+            if code == "io_error":
+                # The drive failed, not the file: what is known of it must stay.
+                raise OSError(errno.EIO, reason)
             failures.append(Failure(readable, code, reason))
         facts = _facts(before)
         if _facts(os.fstat(descriptor)) != facts:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from server import errors, ids, log
@@ -15,8 +15,10 @@ from server.events.bus import Bus
 from server.libraries.model import ScanStatus
 from server.libraries.service import DirectoryUnavailable
 from server.scanning import events, store
+from server.scanning.intake import Tools
 from server.scanning.model import Counts, Failure, Priority, Scan, State, Strategy
-from server.scanning.run import DirectoryWentAway, Progress, ScanRun, Tools
+from server.scanning.part import WHOLE, Part, common_folder, merged
+from server.scanning.run import DirectoryWentAway, Progress, ScanRun
 
 logger = log.get(__name__)
 _RATE_SECONDS = 0.05
@@ -52,6 +54,9 @@ class ScanService:
         self._bus = bus
         self._max_concurrent = max_concurrent
         self._running: dict[str, _Running] = {}
+        self._parts: dict[str, tuple[Part, ...]] = {}
+        # Set by the watcher, which knows which files of a directory somebody still writes.
+        self.growing: Callable[[str], Collection[bytes]] = _nothing
         self._wake = asyncio.Event()
         self._finished = asyncio.Condition()
 
@@ -65,6 +70,17 @@ class ScanService:
         path: str | None = None,
     ) -> Scan:
         """Queue a scan. Raises `NotFound`, `ScanActive`, `DirectoryUnavailable`, and `Invalid` for a path outside."""
+        return await self.start_parts(directory_id, [Part(_inside(path)) if path else WHOLE], strategy, priority)
+
+    async def start_parts(
+        self,
+        directory_id: str,
+        parts: Iterable[Part],
+        strategy: Strategy = Strategy.HYBRID,
+        priority: Priority = Priority.NORMAL,
+    ) -> Scan:
+        """Queue one scan of some parts of a directory. Raises as `start` does."""
+        wanted = merged(parts)
         directory = await self._tools.libraries.check(directory_id)
         if not directory.is_available:
             raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
@@ -73,7 +89,7 @@ class ScanService:
             library_directory_id=directory_id,
             strategy=strategy,
             priority=priority,
-            path=_inside(path) if path else b"",
+            path=common_folder(wanted),
             state=State.QUEUED,
             counts=Counts(),
             error=None,
@@ -85,19 +101,26 @@ class ScanService:
             if await store.active(tx, directory_id):
                 raise ScanActive
             await store.insert(tx, scan)
+        # After a crash the scan of a few folders goes on as one of the folder that holds them.
+        self._parts[scan.id] = wanted
         self._wake.set()
         return scan
 
     async def cancel(self, directory_id: str) -> Scan:
         """Stop the directory's scan; what it has found so far is kept. Raises `NoScan`."""
-        scan = await self._active(directory_id)
-        running = self._running.get(scan.id)
-        if running is None:
-            return await self._end(scan, State.CANCELLED, events.ScanCancelled)
-        running.is_cancelled = True
-        running.task.cancel()
-        await self.ended(scan.id)
-        return await self.get(scan.id)
+        while True:
+            scan = await self._active(directory_id)
+            running = self._running.get(scan.id)
+            if running is not None:
+                running.is_cancelled = True
+                running.task.cancel()
+                await self.ended(scan.id)
+                return await self.get(scan.id)
+            ended = await self._end(scan, State.CANCELLED, events.ScanCancelled, expected=State.QUEUED)
+            if ended is not None:
+                self._parts.pop(scan.id, None)
+                return ended
+            await asyncio.sleep(0)  # it left the queue just now
 
     async def pause(self, directory_id: str) -> Scan:
         """Hold the directory's scan. Raises `NoScan`, and `Conflict` when it isn't running."""
@@ -202,8 +225,18 @@ class ScanService:
         directory = await self._tools.libraries.get(scan.library_directory_id)
         started = replace(scan, state=State.RUNNING, started_at=self._tools.clock.now_ms())
         began = time.monotonic()
-        run = ScanRun(started, directory, self._tools, lambda progress: self._report(started, progress, began))
+        run = ScanRun(
+            started,
+            directory,
+            self._tools,
+            lambda progress: self._report(started, progress, began),
+            self._parts.get(scan.id, (Part(scan.path),)),
+            lambda: self.growing(directory.id),
+        )
         async with self._tools.uow() as tx:
+            current = await store.get(tx, scan.id)
+            if current is None or current.state is not State.QUEUED:
+                return  # cancelled meanwhile
             await store.update(tx, scan.id, {"state": State.RUNNING.value, "started_at": started.started_at})
             tx.emit(events.ScanStarted(scan=started.as_json()))
         # No await between here and the end, so that a cancel always finds the scan's task.
@@ -240,6 +273,7 @@ class ScanService:
                 logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
                 await asyncio.sleep(RETRY_SECONDS)
         del self._running[run.scan.id]
+        self._parts.pop(run.scan.id, None)
         self._wake.set()
         async with self._finished:
             self._finished.notify_all()
@@ -252,9 +286,15 @@ class ScanService:
         *,
         error: str | None = None,
         failures: Sequence[Failure] = (),
-    ) -> Scan:
+        expected: State | None = None,
+    ) -> Scan | None:
+        """Store an end and announce it; None, and nothing is done, when the scan isn't in the expected state."""
         now = self._tools.clock.now_ms()
         async with self._tools.uow() as tx:
+            if expected is not None:
+                current = await store.get(tx, scan.id)
+                if current is None or current.state is not expected:
+                    return None
             await store.add_failures(tx, scan.id, failures)
             values = {"state": state.value, "finished_at": now, "counts": scan.counts, "error": error}
             await store.update(tx, scan.id, values)
@@ -293,6 +333,10 @@ _STATUS = {
     State.PAUSED: ScanStatus.PAUSED,
     State.FAILED: ScanStatus.ERROR,
 }
+
+
+def _nothing(_: str) -> Collection[bytes]:
+    return ()
 
 
 def _first(error: BaseException) -> BaseException:

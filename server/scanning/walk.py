@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from server.scanning.glob import matcher
+from server.scanning.part import WHOLE, Part
 from server.tracks.model import signed
 
 AUDIO_EXTENSIONS = frozenset(
@@ -65,13 +66,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`max_depth` counts folders below the root, -1 for any; `start` is the part of the tree to walk."""
+    """`max_depth` counts folders below the root, -1 for any; `part` is the part of the tree to walk."""
 
     max_depth: int = -1
     scan_patterns: Sequence[str] = ()
     exclude_patterns: Sequence[str] = ()
     follow_symlinks: bool = False
-    start: bytes = b""
+    part: Part = WHOLE
 
 
 class Walk:
@@ -88,10 +89,9 @@ class Walk:
         self._is_excluded = matcher(options.exclude_patterns)
 
     def chunks(self) -> Iterator[Chunk]:
-        """All of the tree. A root that can't be listed is a problem of the first chunk."""
+        """All of the part. A folder of it that can't be listed is a problem of the first chunk."""
         chunk = Chunk()
-        depth = self._options.start.count(b"/") + 1 if self._options.start else 0
-        for found in self._folder(self._options.start, depth, ()):
+        for found in self._start():
             if isinstance(found, Problem):
                 chunk.problems.append(found)
             else:
@@ -100,6 +100,30 @@ class Walk:
                 yield chunk
                 chunk = Chunk()
         yield chunk
+
+    def _start(self) -> Iterator[Entry | Problem]:
+        """The part's folder, unless the walk from the root wouldn't have come there either."""
+        path = self._options.part.path
+        names = path.split(b"/") if path else []
+        for count, name in enumerate(names, 1):
+            if _is_system_folder(name) or self._excludes(b"/".join(names[:count])):
+                return
+        depth = self._options.part.depth
+        if 0 <= self._options.max_depth < depth:
+            return
+        if not self._is_reachable(path):
+            yield Problem(path, "symlink_outside", "leads out of the library directory", is_folder=True)
+            return
+        yield from self._folder(path, depth, ())
+
+    def _is_reachable(self, path: bytes) -> bool:
+        """Whether a folder lies inside the root, and not behind a link unless these are followed."""
+        if not path:
+            return True
+        real = os.path.realpath(os.path.join(self._root, path))
+        if self._options.follow_symlinks:
+            return real.startswith(self._real_root.rstrip(b"/") + b"/")
+        return real == os.path.join(self._real_root, path)
 
     def _folder(self, path: bytes, depth: int, above: tuple[tuple[int, int], ...]) -> Iterator[Entry | Problem]:
         full = os.path.join(self._root, path) if path else self._root
@@ -136,7 +160,7 @@ class Walk:
     def _subfolder(
         self, path: bytes, entry: os.DirEntry[bytes], depth: int, above: tuple[tuple[int, int], ...]
     ) -> Iterator[Entry | Problem]:
-        if entry.name in _SYSTEM_FOLDERS or entry.name.startswith(b".Trash-"):
+        if not self._options.part.is_recursive or _is_system_folder(entry.name):
             return
         if 0 <= self._options.max_depth <= depth or self._excludes(path):
             return
@@ -180,6 +204,10 @@ class Walk:
             return False
         readable = path.decode("utf-8", "replace")
         return self._is_excluded(readable) or self._is_excluded(readable + "/")
+
+
+def _is_system_folder(name: bytes) -> bool:
+    return name in _SYSTEM_FOLDERS or name.startswith(b".Trash-")
 
 
 def _problem(path: bytes, error: OSError, *, is_folder: bool = False) -> Problem:

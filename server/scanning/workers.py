@@ -17,6 +17,9 @@ logger = log.get(__name__)
 # A file on the slowest media still comes with so many bytes a second; a worker silent for longer hangs.
 SLOWEST_BYTES_PER_SECOND = 500_000
 PATIENCE_SECONDS = 40.0
+# How long a killed process may take to be gone; one that waits for a dead mount can't be killed at all.
+END_SECONDS = 5.0
+HUNG, CRASHED = "parser_hung", "parser_crashed"
 _LENGTH = struct.Struct("!I")
 
 
@@ -37,6 +40,10 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process):
         self._process = process
 
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
     @classmethod
     async def start(cls) -> _Worker:
         return cls(
@@ -50,12 +57,11 @@ class _Worker:
             )
         )
 
-    async def read(self, request: Request) -> AsyncIterator[list[Outcome]]:
-        """Outcomes as they come; raises `_Died` when the process ends or stays silent."""
+    async def read(self, request: Request, patience: float) -> AsyncIterator[list[Outcome]]:
+        """Outcomes as they come; raises `_Died` when the process ends or stays silent for `patience` seconds."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        patience = PATIENCE_SECONDS + request.size / SLOWEST_BYTES_PER_SECOND
         try:
             content = pickle.dumps((request.order, list(request.tasks)), pickle.HIGHEST_PROTOCOL)
             stdin.write(_LENGTH.pack(len(content)) + content)
@@ -77,15 +83,20 @@ class _Worker:
         """End the process; says how it ended."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        code = await self._process.wait()
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "can't be ended"
         return f"signal {-code}" if code < 0 else f"exit {code}"
 
 
 class WorkerPool:
     """`count` processes, started when they are first needed. A dead one is replaced; what killed it is reported."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, patience: float = PATIENCE_SECONDS):
         self.count = count
+        self._patience = patience
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         for _ in range(count):
             self._idle.put_nowait(None)
@@ -105,7 +116,7 @@ class WorkerPool:
         if len(left) == 1:
             return [*outcomes, _killed(left[0], request.order, died)]
         for task in left:
-            outcomes += await self.read(Request(request.order, [task], request.size))
+            outcomes += await self.read(Request(request.order, [task], task.facts.size))
         return outcomes
 
     async def _attempt(self, request: Request) -> tuple[list[Outcome], str | None]:
@@ -113,7 +124,8 @@ class WorkerPool:
         outcomes: list[Outcome] = []
         is_whole = False
         try:
-            async for some in worker.read(request):
+            patience = self._patience + request.size / SLOWEST_BYTES_PER_SECOND
+            async for some in worker.read(request, patience):
                 outcomes += some
             is_whole = True
         except _Died as error:
@@ -141,6 +153,11 @@ class WorkerPool:
         self._started.add(worker)
         return worker
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that run now."""
+        return [worker.process_id for worker in self._started]
+
     async def close(self) -> None:
         for worker in list(self._started):
             await worker.stop()
@@ -148,5 +165,4 @@ class WorkerPool:
 
 
 def _killed(task: Task, order: Order, how: str) -> Outcome:
-    code = "parser_hung" if how == "hung" else "parser_crashed"
-    return by_name_only(task, order, code, f"the process that read it {how}")
+    return by_name_only(task, order, HUNG if how == "hung" else CRASHED, f"the process that read it {how}")

@@ -317,10 +317,19 @@ class TrackService:
         await self._store.put_location(tx, location)
 
     async def files(
-        self, library_directory_id: str, after: bytes, upto: bytes | None, before: bytes | None, limit: int
+        self,
+        library_directory_id: str,
+        after: bytes,
+        upto: bytes | None,
+        before: bytes | None,
+        limit: int,
+        depth: int | None = None,
     ) -> list[Row]:
-        """Known files in the order of their paths, in the range `after < path <= upto` and `path < before`."""
-        return await self._store.files(self._database.direct, library_directory_id, after, upto, before, limit)
+        """Known files in the order of their paths, in the range `after < path <= upto` and `path < before`.
+
+        With `depth`, only those that lie so many folders deep.
+        """
+        return await self._store.files(self._database.direct, library_directory_id, after, upto, before, limit, depth)
 
     async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
         return await self._store.by_paths(connection, library_directory_id, paths)

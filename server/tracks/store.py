@@ -100,10 +100,11 @@ class TrackStore:
         upto: bytes | None,
         before: bytes | None,
         limit: int,
+        depth: int | None = None,
     ) -> list[Row]:
         """What the library knows of the files of a directory, in the order of their paths; for comparing with disk.
 
-        Of several rows of one path the present one comes first.
+        Of several rows of one path the present one comes first. `depth`: only files that lie so many folders deep.
         """
         where = Where(
             "library_directory_id = :directory AND path > :after", {"directory": library_directory_id, "after": after}
@@ -112,6 +113,9 @@ class TrackStore:
             where = where & Where("path <= :upto", {"upto": upto})
         if before is not None:
             where = where & Where("path < :before", {"before": before})
+        if depth is not None:
+            slashes = "length(relative_path) - length(replace(relative_path, '/', ''))"
+            where = where & Where(f"{slashes} = :depth", {"depth": depth})
         columns = "pk, id, path, file_size, file_mtime_ns, file_inode, hash_state, missing_since"
         present, missing = (where & Where(f"missing_since IS {state}") for state in ("NULL", "NOT NULL"))
         # Each half has an index of its own, in the order that is wanted.

@@ -1,0 +1,203 @@
+"""Taking in what was read: which track each file is, and the rows, counts and events that follow from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.clock import Clock
+from server.db.database import Connection, Database, Row
+from server.db.uow import Transaction, UnitOfWork
+from server.events.model import Event
+from server.filesystem import FileSystem
+from server.libraries.model import LibraryDirectory
+from server.libraries.service import LibraryService
+from server.scanning import identity
+from server.scanning.model import Counts
+from server.scanning.reader import Outcome
+from server.scanning.walk import Entry
+from server.scanning.workers import WorkerPool
+from server.tracks.model import signed
+from server.tracks.service import Move, TrackService
+
+Tx = Transaction[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What everything that reads files into the library works with."""
+
+    database: Database
+    uow: UnitOfWork[Event]
+    tracks: TrackService
+    libraries: LibraryService
+    file_system: FileSystem
+    workers: WorkerPool
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Tracks that some files may be: those whose own file isn't where their row says, as it was seen on disk."""
+
+    free: Sequence[Row]
+
+    async def still_free(self, tx: Connection, tracks: TrackService) -> list[Row]:
+        """The same tracks as they are within a transaction, without those that another scan has moved meanwhile."""
+        if not self.free:
+            return []
+        known = {row["pk"]: row for row in self.free}
+        rows = await tracks.by_pks(tx, list(known))
+        return [
+            row
+            for row in rows
+            if row["path"] == known[row["pk"]]["path"] and row["updated_at"] == known[row["pk"]]["updated_at"]
+        ]
+
+
+class Intake:
+    """Takes files of one library directory into the library."""
+
+    def __init__(self, tools: Tools, directory: LibraryDirectory):
+        self._tools = tools
+        self._directory = directory
+
+    async def candidates(self, outcomes: Sequence[Outcome]) -> Candidates:
+        """To be called before the transaction: it looks at the disk."""
+        reads = [outcome.read for outcome in outcomes if outcome.read is not None]
+        hashes = sorted({read["audio_hash"] for read in reads if read["audio_hash"]})
+        inodes = sorted({read["file_inode"] for read in reads})
+        return Candidates(await self._free(hashes, inodes))
+
+    async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Candidates, counts: Counts) -> list[str]:
+        """Write what was read; adds to `counts`. Returns the ids of the tracks that the files are, in their order."""
+        tracks = self._tools.tracks
+        whole = [outcome for outcome in outcomes if outcome.read is not None]
+        at_place: dict[bytes, list[Row]] = {}
+        rows = await tracks.by_paths(tx, self._directory.id, [outcome.path for outcome in whole])
+        for row in sorted(rows, key=lambda row: (row["missing_since"] is not None, row["pk"])):
+            at_place.setdefault(bytes(row["path"]), []).append(row)
+        free = await candidates.still_free(tx, tracks)
+        matches = identity.match(self._directory.id, whole, at_place, free)
+        counts.missing += await tracks.mark_missing(tx, [row["pk"] for row in matches.displaced])
+        moves = [Move(row, self._directory.id, outcome.path, outcome.read or {}) for outcome, row in matches.moved]
+        await tracks.relocate(tx, moves)
+        taken = await tracks.take_in(tx, [(row, outcome.read or {}) for outcome, row in matches.known])
+        added = await tracks.add(
+            tx,
+            [outcome.row for outcome in matches.new if outcome.row is not None],
+            [outcome.json for outcome in matches.new if outcome.json is not None],
+        )
+        counts.moved += len(moves)
+        counts.updated += len(taken.updated)
+        counts.restored += len(taken.restored)
+        counts.unchanged += len(taken.unchanged)
+        counts.added += len(added)
+        ids = {outcome.path: row["id"] for outcome, row in (*matches.moved, *matches.known)}
+        return [ids.get(outcome.path, outcome.track_id) for outcome in whole]
+
+    async def recognise(self, entries: Sequence[Entry], counts: Counts) -> list[Entry]:
+        """Move the tracks whose very file has only got another path; returns the entries that must be read.
+
+        The same device, inode, size and time of change are the same file, so that nothing needs to be opened.
+        """
+        free = await self._free([], sorted({entry.inode for entry in entries}))
+        if not free:
+            return list(entries)
+        tracks = self._tools.tracks
+        async with self._tools.uow() as tx:
+            rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries])
+            taken = {bytes(row["path"]) for row in rows if row["missing_since"] is None}
+            still_free = await Candidates(free).still_free(tx, tracks)
+            pairs, rest = identity.recognise(entries, still_free, taken)
+            await tracks.relocate(tx, [Move(row, self._directory.id, entry.path, {}) for entry, row in pairs])
+        counts.moved += len(pairs)
+        return rest
+
+    async def _free(self, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+        """Tracks with one of the hashes or inodes whose own file isn't where it was: looked up on disk."""
+        found = await self._tools.tracks.like(self._tools.database.direct, hashes, inodes)
+        if not found:
+            return []
+        directories = {directory.id: directory for directory in await self._tools.libraries.all()}
+        free: list[Row] = []
+        for directory_id in sorted({row["library_directory_id"] for row in found}):
+            rows = [row for row in found if row["library_directory_id"] == directory_id]
+            directory = directories.get(directory_id)
+            if directory is None:
+                free += rows  # a person took it out of the library
+            elif directory.is_available:
+                free += await self._not_at_their_place(rows, directory)
+        return free
+
+    async def _not_at_their_place(self, rows: Sequence[Row], directory: LibraryDirectory) -> list[Row]:
+        files = self._tools.file_system
+        try:
+            absent = await files.call_at(
+                directory.path, not_at_their_place, rows, directory.path, has_stable_inodes=directory.has_stable_inodes
+            )
+        except OSError:
+            return []  # its root can't be reached; what it holds isn't gone
+        if not absent or directory.id == self._directory.id:
+            return absent
+        # An empty mount point has none of the files either. Whether the other drive is there must be known first.
+        return absent if (await self._tools.libraries.check(directory.id)).is_available else []
+
+
+def not_at_their_place(rows: Sequence[Row], root: bytes, *, has_stable_inodes: bool) -> list[Row]:
+    """Those rows whose place holds nothing, or another file (blocking). Raises OSError when the root can't be opened.
+
+    Looked up from one open root, so that a drive that goes meanwhile doesn't make its files look gone.
+    """
+    found = []
+    folder = open_folder(root)
+    try:
+        for row in rows:
+            try:
+                status = os.stat(bytes(row["path"]), dir_fd=folder, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                found.append(row)
+            except OSError:
+                continue
+            else:
+                if not _is_at_place(row, status, has_stable_inodes=has_stable_inodes):
+                    found.append(row)
+    finally:
+        os.close(folder)
+    return found
+
+
+def _is_at_place(row: Row, status: os.stat_result, *, has_stable_inodes: bool) -> bool:
+    """An inode says nothing on another device, or where they are made up anew at every mount."""
+    if (status.st_size, status.st_mtime_ns) != (row["file_size"], row["file_mtime_ns"]):
+        return False
+    is_comparable = has_stable_inodes and signed(status.st_dev) == row["file_device"]
+    return not is_comparable or signed(status.st_ino) == row["file_inode"]
+
+
+def gone(rows: Sequence[Row], root: bytes, device: int | None) -> list[Row]:
+    """Those rows whose path holds nothing (blocking); none when the root isn't the one on `device` any more.
+
+    Raises OSError when the root can't be opened.
+    """
+    found = []
+    folder = open_folder(root)
+    try:
+        if device is not None and os.fstat(folder).st_dev != device:
+            return []
+        for row in rows:
+            try:
+                os.stat(bytes(row["path"]), dir_fd=folder, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                found.append(row)
+            except OSError:
+                continue
+    finally:
+        os.close(folder)
+    return found
+
+
+def open_folder(path: bytes) -> int:
+    """A descriptor that stands for a folder itself, whatever is mounted over it later."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
