@@ -21,6 +21,7 @@ from server.api.idempotency import IdempotencyKeys
 from server.api.metrics import Metrics
 from server.api.ratelimit import RateLimit
 from server.api.route import Route
+from server.api.runner import Runner
 from server.clock import Clock, SystemClock
 from server.config import Config
 from server.db.database import Database
@@ -189,7 +190,7 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    runner = web.AppRunner(app.http, access_log=None, handle_signals=False, shutdown_timeout=5)
+    runner = Runner(app.http)
     try:
         await runner.setup()
         url = await _listen(runner, config)
@@ -210,7 +211,7 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
     logger.info("stopped")
 
 
-async def _listen(runner: web.AppRunner, config: Config) -> str:
+async def _listen(runner: Runner, config: Config) -> str:
     """Start to listen; returns the URL, with the port that was really taken."""
     site = web.TCPSite(runner, config.host, config.port)
     try:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from server import clock, ids
+
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_DECIMAL = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 
 
 class StrictSchema(Schema):
@@ -53,6 +58,7 @@ class CommaList(fields.Field[list[str]]):
         super().__init__(**kwargs)
         self.one_of = one_of
         self.is_repeatable = True
+        self.is_multiple = True  # webargs gives all values, not the first
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
         parts = value if isinstance(value, list) else [value]
@@ -86,14 +92,53 @@ class Text(fields.String):
         return text
 
 
-def integer(minimum: int | None = None, maximum: int | None = None, **kwargs: Any) -> fields.Integer:
-    """A whole number in a range; its JSON form must be a number, not text."""
-    return fields.Integer(validate=validate.Range(minimum, maximum), **kwargs)
+class WholeNumber(fields.Integer):
+    """A whole number of at most 64 bits: in a query as plain digits, in JSON (`strict`) as a number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        is_text = isinstance(value, str) and not self.strict and _WHOLE.fullmatch(value) is not None
+        if not is_text and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValidationError("must be a whole number")
+        number = int(value)
+        if not -(2**63) <= number < 2**63:
+            raise ValidationError("is out of range")
+        return number
 
 
-def number(minimum: float | None = None, maximum: float | None = None, **kwargs: Any) -> fields.Float:
+class Number(fields.Float):
+    """A finite number: in a query as text, in JSON (`strict`) as a number."""
+
+    def __init__(self, *, strict: bool = False, **kwargs: Any):
+        super().__init__(allow_nan=False, **kwargs)
+        self.strict = strict
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        is_text = isinstance(value, str) and not self.strict and _DECIMAL.fullmatch(value) is not None
+        if not is_text and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+            raise ValidationError("must be a number")
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValidationError("is out of range")
+        return number
+
+
+class TrueOrFalse(fields.Boolean):
+    """A JSON boolean, and nothing that could be meant as one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+def integer(minimum: int | None = None, maximum: int | None = None, **kwargs: Any) -> WholeNumber:
+    """A whole number in a range; `strict=True` in a JSON body, where text isn't a number."""
+    return WholeNumber(validate=validate.Range(minimum, maximum), **kwargs)
+
+
+def number(minimum: float | None = None, maximum: float | None = None, **kwargs: Any) -> Number:
     """A finite number in a range."""
-    return fields.Float(validate=validate.Range(minimum, maximum), allow_nan=False, **kwargs)
+    return Number(validate=validate.Range(minimum, maximum), **kwargs)
 
 
 class PageQuery(StrictSchema):

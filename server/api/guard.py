@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Iterable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,6 +13,9 @@ from server import errors
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WEBSOCKET_PROTOCOL = "mismo.v1"
 _BEARER_PROTOCOL = "bearer."
+_REMEMBERED = 256
+# Strict: what RFC 3986 would also let in (user names, escapes, empty ports) no client of ours sends.
+_NETLOC = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)(?::[0-9]{1,5})?")
 
 VerifyToken = Callable[[str], Awaitable[bool]]
 
@@ -29,14 +32,26 @@ class Guard:
         verify_token: VerifyToken | None,
     ):
         """`verify_token` is None where no token is needed: on a loopback address without a configured token."""
-        self._hosts = {"localhost", bound_host.casefold(), *(host.casefold() for host in allowed_hosts)}
-        self.cors_origins = frozenset(origin.rstrip("/") for origin in cors_origins)
+        self._hosts = {"localhost", *(_normal(host) for host in (bound_host, *allowed_hosts))}
+        self.cors_origins = frozenset(origin.rstrip("/").casefold() for origin in cors_origins)
         self._verify_token = verify_token
+        # Nearly every request carries one of a few texts, and taking a text apart costs more than all other checks.
+        self._known_good: set[str] = set()
+
+    @property
+    def needs_token(self) -> bool:
+        return self._verify_token is not None
 
     def check_host(self, request: web.Request) -> None:
         """Refuses a Host that isn't ours: a page under a rebound name sends its own."""
-        if not self._is_allowed_host(request.headers.get("Host", "")):
+        host = request.headers.get("Host", "")
+        if host in self._known_good:
+            return
+        if not self._is_allowed_host(host):
             raise errors.HostNotAllowed
+        if len(self._known_good) >= _REMEMBERED:
+            self._known_good.clear()
+        self._known_good.add(host)
 
     def check_origin(self, request: web.Request) -> None:
         """Refuses another site's page that wants to change something, or to open a websocket."""
@@ -44,7 +59,7 @@ class Guard:
         is_websocket = request.headers.get("Upgrade", "").casefold() == "websocket"
         if origin is None or (request.method in SAFE_METHODS and not is_websocket):
             return
-        if origin not in self.cors_origins and not self._is_allowed_host(urlsplit(origin).netloc):
+        if origin not in self.cors_origins and not self._is_own_origin(origin):
             raise errors.OriginNotAllowed
 
     async def check_token(self, request: web.Request) -> None:
@@ -54,16 +69,25 @@ class Guard:
         if token is None or not await self._verify_token(token):
             raise errors.Unauthorized
 
+    def _is_own_origin(self, origin: str) -> bool:
+        scheme, separator, netloc = origin.partition("://")
+        return bool(separator) and scheme in ("http", "https") and self._is_allowed_host(netloc)
+
     def _is_allowed_host(self, netloc: str) -> bool:
-        host = _host_name(netloc)
-        return host is not None and (host in self._hosts or _is_loopback(host))
+        match = _NETLOC.fullmatch(netloc)
+        if match is None:
+            return False
+        host = _normal(match["host"])
+        return host in self._hosts or _is_loopback(host)
 
 
-def _host_name(netloc: str) -> str | None:
+def _normal(host: str) -> str:
+    """A host in the one form that is compared: lower case, no brackets or final dot, an address in its short form."""
+    plain = host.strip("[]").casefold().removesuffix(".")
     try:
-        return (urlsplit(f"//{netloc}").hostname or "").casefold().rstrip(".") or None
+        return str(ipaddress.ip_address(plain))
     except ValueError:
-        return None
+        return plain
 
 
 def _is_loopback(host: str) -> bool:
@@ -79,6 +103,8 @@ def _presented(request: web.Request) -> str | None:
     if scheme.casefold() == "bearer" and token.strip():
         return token.strip()
     # A browser's websocket can't set headers; it offers the token as a subprotocol.
+    if request.headers.get("Upgrade", "").casefold() != "websocket":
+        return None
     for offered in request.headers.get("Sec-WebSocket-Protocol", "").split(","):
         if offered.strip().startswith(_BEARER_PROTOCOL):
             return offered.strip().removeprefix(_BEARER_PROTOCOL)

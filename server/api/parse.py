@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.aiohttpparser import AIOHTTPParser
 
@@ -75,12 +77,16 @@ class Inputs:
         self._remembered: OrderedDict[tuple[int, str], Mapping[str, Any]] = OrderedDict()
 
     async def query(self, route: Route, request: web.Request) -> Mapping[str, Any]:
-        text = request.query_string
+        # As it was sent: decoded, `a%26b=1` couldn't be told from `a&b=1`.
+        text = request.rel_url.raw_query_string
+        if not text and route.query is None:
+            return _NOTHING
         key = (id(route), text)
         known = self._remembered.get(key)
         if known is not None:
             self._remembered.move_to_end(key)
             return known
+        unquote_to_bytes(text).decode()  # UnicodeDecodeError, which is a 400, instead of replacement characters
         schema = route.query or _NO_QUERY
         _refuse_repeats(schema, request)
         values: Mapping[str, Any] = await self._parser.parse(schema, request, location="query", unknown=RAISE)
@@ -99,6 +105,8 @@ class Inputs:
                 return route.body.load({})
         if request.content_type != "application/json":
             raise errors.UnsupportedMediaType
+        if request.headers.get("Content-Encoding", "identity").casefold() != "identity":
+            raise errors.UnsupportedMediaType("the body must not be packed (Content-Encoding)")
         try:
             value = orjson.loads(content)
         except orjson.JSONDecodeError as error:
@@ -118,10 +126,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if request.content_length is not None and request.content_length > limit:
         raise errors.TooLarge(f"the body has {request.content_length} bytes; the limit is {limit}")
     content = bytearray()
-    async for chunk in request.content.iter_any():
-        content += chunk
-        if len(content) > limit:
-            raise errors.TooLarge(f"the body is larger than the limit of {limit} bytes")
+    try:
+        async for chunk in request.content.iter_any():
+            content += chunk
+            if len(content) > limit:
+                raise errors.TooLarge(f"the body is larger than the limit of {limit} bytes")
+    except (ClientError, HttpProcessingError, ConnectionError) as error:
+        raise errors.Malformed("the body broke off, or isn't framed as its headers say") from error
     return bytes(content)
 
 
@@ -148,3 +159,4 @@ class _NoQuery(Schema):
 
 
 _NO_QUERY = _NoQuery()
+_NOTHING: Mapping[str, Any] = {}

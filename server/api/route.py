@@ -34,8 +34,8 @@ class Route:
     """An endpoint below `/api` (or, with `is_root`, below `/`).
 
     The handler's docstring is its description in OpenAPI, the first line its summary. `returns` describes `data`;
-    with `is_list` it describes each item. Answers of an `is_live` route carry `X-Mismo-Seq`; those of an `is_cached` one
-    are derived from recorded state alone, and may be served again while no event was committed.
+    with `is_list` it describes each item. Answers of an `is_live` route carry `X-Mismo-Seq`; those of an `is_cached`
+    one are derived from recorded state alone, and may be served again while no event was committed.
     """
 
     method: str

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from server import errors
 from server.api.answer import Answer, Pagination, created, ok
-from server.api.fields import Flag, StrictSchema, Text, integer
+from server.api.fields import Flag, StrictSchema, Text, TrueOrFalse, integer
 from server.api.route import Call, Route
 from server.libraries.service import DirectoryExists, LibraryService, Nested
 
 _TAG = "library"
-_BOOLEAN: Mapping[str, Any] = {"truthy": {True}, "falsy": {False}}
 
 
 def _is_glob(pattern: str) -> None:
@@ -28,15 +26,15 @@ def _globs() -> fields.List[str]:
 
 class ChangeBody(StrictSchema):
     name = Text(validate=validate.Length(1, 200))
-    is_active = fields.Boolean(**_BOOLEAN)
-    is_removable = fields.Boolean(**_BOOLEAN)
-    recursive_scan = fields.Boolean(**_BOOLEAN)
+    is_active = TrueOrFalse()
+    is_removable = TrueOrFalse()
+    recursive_scan = TrueOrFalse()
     max_depth = integer(-1, 1000, strict=True)
     scan_patterns = _globs()
     exclude_patterns = _globs()
-    follow_symlinks = fields.Boolean(**_BOOLEAN)
+    follow_symlinks = TrueOrFalse()
     priority = integer(-1000, 1000, strict=True)
-    watch = fields.Boolean(**_BOOLEAN)
+    watch = TrueOrFalse()
 
 
 class AddBody(ChangeBody):
@@ -163,5 +161,7 @@ def routes(libraries: LibraryService) -> Sequence[Route]:
             errors=not_found,
         ),
         Route("POST", base + "/{id}/check-availability", check_availability, returns=one, tag=_TAG, errors=not_found),
-        Route("GET", base + "/{id}/stats", directory_stats, returns=_STATS, tag=_TAG, errors=not_found),
+        Route(
+            "GET", base + "/{id}/stats", directory_stats, returns=_STATS, tag=_TAG, errors=not_found, is_live=True,
+        ),
     ]  # fmt: skip

@@ -107,14 +107,16 @@ def routes(scans: ScanService) -> Sequence[Route]:
             "POST", base, start_scan, body=ScanBody(), is_body_required=False, returns=one, status=202, tag=_TAG,
             errors=[errors.NotFound, ScanActive, DirectoryUnavailable],
         ),
-        Route("GET", f"{base}/status", scan_status, returns=one, tag=_TAG, errors=missing),
+        Route("GET", f"{base}/status", scan_status, returns=one, tag=_TAG, errors=missing, is_live=True),
         Route("DELETE", base, cancel_scan, returns=one, tag=_TAG, errors=missing),
         Route("POST", f"{base}/pause", pause_scan, returns=one, tag=_TAG, errors=[*missing, errors.Conflict]),
         Route("POST", f"{base}/resume", resume_scan, returns=one, tag=_TAG, errors=[*missing, errors.Conflict]),
-        Route("GET", "/scan/active", active_scans, returns=one, is_list=True, is_paged=True, tag=_TAG),
+        Route(
+            "GET", "/scan/active", active_scans, returns=one, is_list=True, is_paged=True, tag=_TAG, is_live=True,
+        ),
         Route(
             "GET", "/scan/history", scan_history, query=HistoryQuery(), returns=one, is_list=True, is_paged=True,
-            tag=_TAG,
+            tag=_TAG, is_live=True,
         ),
-        Route("GET", "/scan/{id}", get_scan, returns=one, tag=_TAG, errors=[errors.NotFound]),
+        Route("GET", "/scan/{id}", get_scan, returns=one, tag=_TAG, errors=[errors.NotFound], is_live=True),
     ]  # fmt: skip

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from marshmallow import Schema, fields
 
 from server import errors
-from server.api.answer import Answer, ok
+from server.api.answer import Answer, Pagination, ok
 from server.api.fields import StrictSchema
 from server.api.route import Call, Route
 from server.settings.service import SettingsService
+
+_TAG = "settings"
 
 
 class SettingOut(Schema):
@@ -29,7 +31,8 @@ class SettingBody(StrictSchema):
 def routes(settings: SettingsService) -> Sequence[Route]:
     async def list_settings(_: Call) -> Answer:
         """Every setting with its value, default and type."""
-        return ok(await settings.describe_all())
+        found = await settings.describe_all()
+        return Answer(data=found, pagination=Pagination(len(found), len(found), 1))
 
     async def get_setting(call: Call) -> Answer:
         """One setting."""
@@ -42,17 +45,12 @@ def routes(settings: SettingsService) -> Sequence[Route]:
     one, not_found = SettingOut(), [errors.NotFound]
     return [
         Route(
-            "GET", "/settings", list_settings, returns=one, is_list=True, tag="settings", is_live=True, is_cached=True
-        ),
-        Route(
-            "GET",
-            "/settings/{key}",
-            get_setting,
-            returns=one,
-            tag="settings",
-            errors=not_found,
-            is_live=True,
+            "GET", "/settings", list_settings, returns=one, tag=_TAG, is_list=True, is_paged=True, is_live=True,
             is_cached=True,
         ),
-        Route("PUT", "/settings/{key}", put_setting, body=SettingBody(), returns=one, tag="settings", errors=not_found),
-    ]
+        Route(
+            "GET", "/settings/{key}", get_setting, returns=one, tag=_TAG, errors=not_found, is_live=True,
+            is_cached=True,
+        ),
+        Route("PUT", "/settings/{key}", put_setting, body=SettingBody(), returns=one, tag=_TAG, errors=not_found),
+    ]  # fmt: skip

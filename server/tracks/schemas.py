@@ -16,6 +16,7 @@ from server.api.fields import (
     StrictSchema,
     Text,
     Timestamp,
+    TrueOrFalse,
     integer,
     number,
 )
@@ -115,9 +116,9 @@ class Edits(StrictSchema):
     rating = integer(0, 5, allow_none=True, strict=True)
     color_tag = _text(64)
     energy_level = integer(0, 10, allow_none=True, strict=True)
-    is_favorite = fields.Boolean(truthy={True}, falsy={False})
+    is_favorite = TrueOrFalse()
     tags = _texts()
-    bpm = number(1, 1000, allow_none=True)
+    bpm = number(1, 1000, allow_none=True, strict=True)
     key = KeyText(allow_none=True)
     title = Text(allow_none=True, validate=validate.Length(1, 4096))
     artist = _text()
@@ -138,7 +139,7 @@ class Edits(StrictSchema):
     label = _text()
     isrc = _text(64)
     grouping = _text()
-    compilation = fields.Boolean(truthy={True}, falsy={False}, allow_none=True)
+    compilation = TrueOrFalse(allow_none=True)
 
     @validates_schema
     def _is_not_empty(self, data: Mapping[str, Any], **_: Any) -> None:

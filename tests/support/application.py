@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from server import app as application
+from server.api.runner import Runner
 from server.app import App
 from server.clock import Clock
 from server.config import Config
@@ -68,7 +69,7 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[R
     database = application.open_database(config)
     await database.open()
     app = await application.build(config, database, clock)
-    runner = web.AppRunner(app.http, access_log=None, shutdown_timeout=1)
+    runner = Runner(app.http, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, config.host, 0).start()
     url = f"http://{config.host}:{runner.addresses[0][1]}"
