@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from server.db.sql import Where, all_of, any_of, like_literal
+from server.db.sql import NOTHING, Where, all_of, any_of, like_literal
 from server.metadata.key import MAJOR, MINOR, Key
 from server.tracks.fold import fold
 from server.tracks.model import key_order
@@ -60,32 +60,42 @@ def compile_filters(values: Mapping[str, Any], binder: Binder | None = None) -> 
 
 def _equals(column: str) -> Callable[[Binder, Sequence[str]], Where]:
     def compile_(binder: Binder, values: Sequence[str]) -> Where:
-        return any_of([_equals_one(binder, column, fold(value)) for value in values])
+        return any_of([_equals_one(binder, column, value) for value in values])
 
     return compile_
 
 
-def _equals_one(binder: Binder, column: str, folded: str) -> Where:
+def _equals_one(binder: Binder, column: str, value: str) -> Where:
+    folded = fold(value)
     if not folded:
-        return binder.where(f"{column}_fold IS NULL")
+        # An empty value asks for tracks that have none; a name of punctuation only (`!!!`) folds to nothing.
+        return binder.where(f"{column} = {{}}", value) if value.strip() else Where(f"{column}_fold IS NULL")
     first = binder.where(f"{column}_fold = {{}}", folded)
-    if column not in _MULTI:
-        return first
+    return first if column not in _MULTI else first | _has_term(binder, column, "= {}", folded)
+
+
+def _has_term(binder: Binder, field: str, comparison: str, value: str) -> Where:
     # Sub-query by key, not a join: it stays cheap in whatever order the planner walks the tracks.
-    also = binder.where(
-        f"EXISTS (SELECT 1 FROM track_terms m WHERE m.field = '{column}' AND m.term = {{}} AND m.track_pk = tracks.pk)",
-        folded,
+    return binder.where(
+        f"EXISTS (SELECT 1 FROM track_terms m WHERE m.field = '{field}' AND m.term {comparison}"
+        " AND m.track_pk = tracks.pk)",
+        value,
     )
-    return first | also
 
 
 def _contains(column: str) -> Callable[[Binder, Sequence[str]], Where]:
     def compile_(binder: Binder, values: Sequence[str]) -> Where:
-        return any_of(
-            [binder.where(f"{column}_fold LIKE {{}} ESCAPE '\\'", f"%{like_literal(fold(value))}%") for value in values]
-        )
+        return any_of([_contains_one(binder, column, fold(value)) for value in values])
 
     return compile_
+
+
+def _contains_one(binder: Binder, column: str, folded: str) -> Where:
+    if not folded:
+        return NOTHING
+    pattern = f"%{like_literal(folded)}%"
+    first = binder.where(f"{column}_fold LIKE {{}} ESCAPE '\\'", pattern)
+    return first if column not in _MULTI else first | _has_term(binder, column, "LIKE {} ESCAPE '\\'", pattern)
 
 
 def _bound(column: str, operator: str) -> Callable[[Binder, float], Where]:
@@ -119,22 +129,23 @@ def _presence(condition: str) -> Callable[[Binder, bool], Where]:
     return compile_
 
 
+def _formats(binder: Binder, values: Sequence[str]) -> Where:
+    return binder.where("format IN {}", [value.lower() for value in values])
+
+
 def _path_prefix(binder: Binder, values: Sequence[str]) -> Where:
-    return any_of(
-        [binder.where("relative_path LIKE {} ESCAPE '\\'", f"{like_literal(value.strip('/'))}/%") for value in values]
+    return any_of([_below(binder, value.strip("/")) for value in values])
+
+
+def _below(binder: Binder, path: str) -> Where:
+    """A file, or all that lies in a folder: a range, since LIKE ignores case on one database. `0` follows `/`."""
+    return binder.where(
+        "(relative_path = {} OR (relative_path > {} AND relative_path < {}))", path, f"{path}/", f"{path}0"
     )
 
 
 def _tag(binder: Binder, values: Sequence[str]) -> Where:
-    return any_of(
-        [
-            binder.where(
-                "EXISTS (SELECT 1 FROM track_terms m WHERE m.field = 'tag' AND m.term = {} AND m.track_pk = tracks.pk)",
-                fold(value),
-            )
-            for value in values
-        ]
-    )
+    return any_of([_has_term(binder, "tag", "= {}", fold(value)) for value in values])
 
 
 _COMPILERS: dict[str, Callable[[Binder, Any], Where]] = {
@@ -149,7 +160,7 @@ _COMPILERS: dict[str, Callable[[Binder, Any], Where]] = {
     "camelot": _keys(lambda key: [key]),
     "compatible_with": _keys(lambda key: key.neighbours()),
     "never_played": _presence("last_played IS NULL AND play_count = 0"),
-    "format": _one_of("format"),
+    "format": _formats,
     "library_id": _one_of("library_directory_id"),
     "path_prefix": _path_prefix,
     "is_missing": _presence(f"(missing_since IS NOT NULL OR library_directory_id IN ({UNREACHABLE}))"),
