@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -20,7 +20,8 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One change. `name` is the topic that clients subscribe to; the fields are its `data`.
+    """One change. `name` is the topic that clients subscribe to; the fields are its `data`, each under its own name or
+    the `data_key` of its metadata.
 
     `client_id`, when given, is the only websocket client that the event is meant for.
     """
@@ -30,7 +31,13 @@ class Event:
 
     def data(self) -> dict[str, Any]:
         """The payload as JSON-ready values."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "client_id"}
+        return {data_key(item): getattr(self, item.name) for item in fields(self) if item.name != "client_id"}
+
+
+def data_key(item: Field[Any]) -> str:
+    """The name of an event's field in its `data`."""
+    key: str = item.metadata.get("data_key", item.name)
+    return key
 
 
 @dataclass(frozen=True, kw_only=True)

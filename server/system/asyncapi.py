@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 from server import __version__
-from server.events.model import Event, ResourceEvent, Transient, registry
+from server.events.model import Event, ResourceEvent, Transient, data_key, registry
 
 _CLIENT_MESSAGES: dict[str, dict[str, Any]] = {
     "subscribe": {
@@ -107,8 +107,8 @@ def _schema_name(event: str) -> str:
 
 def _event(kind: type[Event]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    names = [item.name for item in dataclasses.fields(kind) if item.name not in ("client_id", "subject")]
-    data: dict[str, Any] = {name: _json_type(hints[name]) for name in names}
+    items = [item for item in dataclasses.fields(kind) if item.name not in ("client_id", "subject")]
+    data: dict[str, Any] = {data_key(item): _json_type(hints[item.name]) for item in items}
     if issubclass(kind, ResourceEvent):
         data[kind.plural] = {
             "type": "array",
