@@ -47,10 +47,10 @@ def find(
     first_of_bar = downbeats.first_of_bars(onsets, notes, beats, audible[0])
     times = beats.frames / _RATE
     inside = (times >= audible[0] - _EDGE_TOLERANCE) & (times < audible[1] - _EDGE_TOLERANCE)
-    inside &= times >= 0
+    inside &= times > -_HEARD_WITHIN
     if inside.sum() < 2:
         return None
-    times, first_of_bar = times[inside], first_of_bar[inside]
+    times, first_of_bar = np.maximum(times[inside], 0), first_of_bar[inside]
     per_minute = 60 * _RATE / beats.period
     consistency = _consistency(onsets, times)
     first_phrase = phrases.first(onsets, times, first_of_bar)

@@ -19,11 +19,12 @@ _SURROUND = {"BL", "BR", "SL", "SR", "BC"}
 
 @dataclass(frozen=True)
 class Loudness:
-    """`integrated` in LUFS, `range` in LU (Tech 3342), `peak` of the samples in dBFS, all finite."""
+    """`integrated` in LUFS, `range` in LU (Tech 3342), `peak` and `rms` of the unweighted samples in dBFS."""
 
     integrated: float
     range: float
     peak: float
+    rms: float
 
 
 def k_weighting(rate: int) -> Array:
@@ -70,9 +71,12 @@ class Meter:
         self._rest: Array = np.empty(0)
         self._position = 0
         self._peak = 0.0
+        self._squares, self._count = 0.0, 0
 
     def feed(self, block: Samples) -> None:
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
+        self._squares += float(np.einsum("cn,cn->", block, block, dtype=np.float64))
+        self._count += block.size
         weighted, self._state = filters.filtered(self._sections, block, self._state)
         power = np.concatenate([self._rest, np.einsum("c,cn,cn->n", self._weights, weighted, weighted)])
         start = self._position
@@ -88,7 +92,9 @@ class Meter:
 
     def finish(self) -> Loudness:
         steps = np.concatenate(self._steps) if self._steps else np.empty(0)
-        return Loudness(_integrated(steps), _range(steps), _decibel(self._peak**2))
+        return Loudness(
+            _integrated(steps), _range(steps), _decibel(self._peak**2), _decibel(self._squares / max(self._count, 1))
+        )
 
 
 def _decibel(power: float) -> float:

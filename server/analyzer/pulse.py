@@ -11,12 +11,14 @@ from server.analyzer.arrays import Array, Numbers
 _RATE = onset.FRAMES_PER_SECOND
 _STEADY_WITHIN = 0.015  # s
 _STEADY_SHARE = 0.6
+_STEADY_CLARITY = 0.4
 _FARTHEST_PENALTY = 0.3
 _LOCAL_WINDOW = int(12 * _RATE)
 _LOCAL_HOP = int(4 * _RATE)
 _LOCAL_STEP = 0.01
 _DRIFT_COST, _JUMP_COST = 0.04, 0.3
 _TIGHTNESS = 40.0
+_SMOOTH_BEATS, _STRAY = 8, 0.012  # beats to either side, s
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Pulse:
 
     @property
     def period(self) -> float:
-        return float(np.median(np.diff(self.frames)))
+        """Frames a beat, in the typical stretch of 16 beats."""
+        span = min(16, self.frames.size - 1)
+        return float(np.median(self.frames[span:] - self.frames[:-span])) / span
 
     def position(self, frames: Array) -> Array:
         """Beats passed since the first pulse."""
@@ -45,7 +49,8 @@ def follow(onsets: onset.Onsets, found: tempo.Tempo) -> Pulse:
     period, steady = _steady_period(curve, found.period)
     if steady:
         return Pulse(np.arange(-2, curve.size / period + 3) * period, steady=True)
-    return Pulse(_extended(_best_beats(curve, _local_periods(curve, found.period)), curve.size), steady=False)
+    beats = _best_beats(curve, _local_periods(curve, found.period))
+    return Pulse(_extended(_smoothed(beats), curve.size), steady=False)
 
 
 def _normal(curve: Array) -> Array:
@@ -54,31 +59,32 @@ def _normal(curve: Array) -> Array:
 
 
 def _steady_period(curve: Array, period: float) -> tuple[float, bool]:
-    """Refines the period until windows of the recording line up with their sum, and tells whether they do."""
+    """Refines the period until windows of the recording line up, and tells whether they do."""
     width = int(np.clip(curve.size // 5, 6 * _RATE, 16 * _RATE))
     starts = np.arange(0, max(1, curve.size - width // 2), width)
+    spans = [(start, min(start + width, curve.size)) for start in starts.tolist()]
+    heard = np.array([curve[start:stop].std() for start, stop in spans])
+    if not heard.any():
+        return period, True
     centres = starts + width / 2
-    offsets: Array = np.zeros(starts.size)
-    weights: Array = np.ones(starts.size)
+    bars, offsets = np.zeros((0, 0)), np.zeros(starts.size)
     for _ in range(4):
-        bars = np.array([_fold(curve, start, min(start + width, curve.size), period) for start in starts.tolist()])
-        weights = np.linalg.norm(bars, axis=1)
-        if not weights.any():
-            return period, True
+        bars = np.array([_fold(curve, start, stop, period) for start, stop in spans])
         offsets = _offsets(bars, period)
         if starts.size < 3:
             break
-        slope = _robust_slope(centres, offsets, weights)
+        slope = _robust_slope(centres, offsets, heard)
         if abs(slope) > 0.01:
             return period, False
         period *= 1 + slope
         offsets = offsets - slope * centres
-    middle = _weighted_median(offsets, weights)
-    close = np.abs(offsets - middle) < _STEADY_WITHIN * _RATE
+    clarity = np.linalg.norm(bars, axis=1) / np.maximum(heard, 1e-9)
+    agrees = np.abs(offsets - _weighted_median(offsets, heard)) < _STEADY_WITHIN * _RATE
+    agrees &= clarity > _STEADY_CLARITY * clarity.max()
     # A breakdown without drums may stray in the middle; after a real change of tempo the end doesn't come back.
     edge = -(-starts.size // 4)
-    returns = close[:edge].any() and close[-edge:].any()
-    return period, bool(returns and weights[close].sum() >= _STEADY_SHARE * weights.sum())
+    returns = agrees[:edge].any() and agrees[-edge:].any()
+    return period, bool(returns and heard[agrees].sum() >= _STEADY_SHARE * heard.sum())
 
 
 def _fold(curve: Array, start: int, stop: int, period: float) -> Array:
@@ -93,9 +99,17 @@ def _fold(curve: Array, start: int, stop: int, period: float) -> Array:
 
 
 def _offsets(bars: Array, period: float) -> Array:
-    """By how many frames each bar lies later than the sum of all, within half a beat either way."""
+    """By how many frames each bar lies later than the others, within half a beat of its neighbour."""
+    # Not compared with their plain sum at once: out of phase, they would all find themselves in it.
+    clearest = bars[np.argmax(np.linalg.norm(bars, axis=1))]
+    rough = _shifts(bars, clearest, period)
+    aligned = [np.roll(bar, -round(shift)) for bar, shift in zip(bars, rough, strict=True)]
+    return np.asarray(np.unwrap(_shifts(bars, np.sum(aligned, axis=0), period), period=period))
+
+
+def _shifts(bars: Array, reference: Array, period: float) -> Array:
     size = bars.shape[1]
-    likeness = irfft(rfft(bars, axis=1) * np.conj(rfft(bars.sum(axis=0))), size, axis=1)
+    likeness = irfft(rfft(bars, axis=1) * np.conj(rfft(reference)), size, axis=1)
     reach = int(period / 2)
     shifts = np.arange(-reach, reach + 1)
     near = likeness[:, shifts % size] * (1 - _FARTHEST_PENALTY * np.abs(shifts) / max(reach, 1))
@@ -180,6 +194,17 @@ def _best_beats(curve: Array, periods: Array) -> Array:
     while came_from[beats[-1]] >= 0:
         beats.append(int(came_from[beats[-1]]))
     return np.array(beats[::-1], np.float64)
+
+
+def _smoothed(beats: Array) -> Array:
+    """Evens out beats that stray by no more than 12 ms from a straight line through the 16 around them."""
+    reach = min(_SMOOTH_BEATS, (beats.size - 1) // 2)
+    if reach < 1:
+        return beats
+    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
+    inner = np.convolve(beats, kernel, "valid")
+    smooth = np.concatenate([beats[:reach], inner, beats[beats.size - reach :]])
+    return np.where(np.abs(smooth - beats) < _STRAY * _RATE, smooth, beats)
 
 
 def _extended(beats: Array, frames: int) -> Array:

@@ -148,3 +148,20 @@ def _add_bass(mix: Samples, wanted: Description, rng: np.random.Generator, bars:
         sound = harmony.tone(rng, wanted.rate, harmony.hertz_of(note), hold, wanted.bass_timbre)
         for onset in onsets:
             _place(mix, wanted.rate, start + onset, sound, wanted.harmony_gain * 0.8)
+
+
+def render_along(beats: Samples, pattern: str, rate: int = 44100, seed: int = 0) -> Track:
+    """Drums alone, whose beats fall at given times in seconds: for tempos that drift or jump."""
+    rng = np.random.default_rng(seed)
+    mix = np.zeros((2, int((beats[-1] + 1.5) * rate)))
+    wanted = Description(60 / float(np.median(np.diff(beats))), pattern, rate=rate, seed=seed)
+    for voice, strokes in patterns.PATTERNS[pattern].items():
+        sound = drums.VOICES[voice](rng, rate)
+        gain = 0.3 if voice in {"hat", "open", "shaker", "rim"} else 0.8
+        for step in range(4 * (beats.size - 1)):
+            stroke = strokes[step % len(strokes)]
+            if stroke != ".":
+                at = float(np.interp(step / 4, np.arange(beats.size), beats))
+                _place(mix, rate, at, sound, gain * patterns.STROKES[stroke])
+    mix *= 0.85 / np.abs(mix).max()
+    return Track(mix.astype(np.float32), rate, beats[:-1], np.asarray(beats[:-1:4]), wanted)
