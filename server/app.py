@@ -72,6 +72,7 @@ class App:
     file_system: FileSystem
     services: tuple[Service, ...]
     routes: tuple[Route, ...]
+    idempotency: IdempotencyKeys
     http: web.Application
 
 
@@ -122,17 +123,18 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         *track_routes.routes(tracks),
     ]
     routes += system_routes.routes([Check("database", _database_check(database))], metrics, lambda: routes)
+    idempotency = IdempotencyKeys(database, clock)
     floor = Floor(
         log=event_log,
         guard=await _guard(config, access),
         rate_limit=None if config.is_loopback else RateLimit(config.api_rate_limit),
-        idempotency=IdempotencyKeys(database, clock),
+        idempotency=idempotency,
         metrics=metrics,
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
         config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, workers, file_system,
-        services, tuple(routes), http,
+        services, tuple(routes), idempotency, http,
     )  # fmt: skip
 
 
