@@ -29,9 +29,13 @@ class TrackAdded(TrackEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackUpdated(TrackEvent):
-    """Anything about the tracks changed: a user's edit, the file's tags, an analysis."""
+    """Anything about the tracks changed: a user's edit, the file's tags, an analysis.
+
+    `fields` names the columns that changed in any of them; without names it may be anything.
+    """
 
     name: ClassVar[str] = "track:updated"
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

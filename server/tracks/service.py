@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,14 @@ from server.db.uow import Transaction, UnitOfWork
 from server.events import changes
 from server.events.log import EventLog
 from server.events.model import Event
-from server.tracks import events, facets, model
+from server.tracks import events, facets, model, selection
 from server.tracks.filters import compile_filters
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
 from server.tracks.query import Term
 from server.tracks.resource import finish
 from server.tracks.search import Hits
+from server.tracks.selection import Brief, Match
 from server.tracks.store import TrackStore
 
 Tx = Transaction[Event]
@@ -221,7 +222,8 @@ class TrackService:
         changed = [(row, values) for row in rows if (values := _edited(row, edits))]
         await self._write(tx, [(row, {**values, "updated_at": now}) for row, values in changed])
         if changed:
-            tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in changed)))
+            ids_, fields = tuple(row["id"] for row, _ in changed), _named(values for _, values in changed)
+            tx.emit(events.TrackUpdated(ids=ids_, fields=fields))
         return len(rows)
 
     async def delete(self, track_id: str) -> None:
@@ -259,8 +261,9 @@ class TrackService:
                 result.unchanged.append(row["id"])
                 written.append((row, values)) if values else None
         await self._write(tx, written)
+        fields = _named(values for _, values in written)
         for batch in events.batches(result.updated):
-            tx.emit(events.TrackUpdated(ids=tuple(batch)))
+            tx.emit(events.TrackUpdated(ids=tuple(batch), fields=fields))
         for batch in events.batches(result.restored):
             tx.emit(events.TrackRestored(ids=tuple(batch)))
         return result
@@ -355,6 +358,29 @@ class TrackService:
             roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
             await self._store.update(tx, [(as_dict(row), values) for row, values in rows], roots)
 
+    async def matching(
+        self, connection: Connection, where: Where, order: Order, limit: int | None = None
+    ) -> list[Match]:
+        """Tracks that fulfil a compiled condition over `tracks`, in order."""
+        return await selection.matching(connection, where, order, limit)
+
+    async def count_where(self, connection: Connection, where: Where) -> int:
+        return await self._store.count(connection, where)
+
+    async def holds(self, connection: Connection, track_id: str, conditions: Sequence[Where]) -> list[bool] | None:
+        """Which of several compiled conditions a track fulfils; None when there is no such track."""
+        return await selection.holds(connection, track_id, conditions)
+
+    async def briefs(self, connection: Connection, ids: Sequence[str]) -> dict[str, Brief]:
+        """id → the few facts that lists are made of, for tracks that exist."""
+        return await selection.briefs(connection, ids)
+
+    async def resembling(
+        self, connection: Connection, *, stems: Sequence[str], titles: Sequence[str], hashes: Sequence[str]
+    ) -> list[Brief]:
+        """Tracks with one of the folded file names (without extension), folded titles or audio hashes."""
+        return await selection.resembling(connection, stems=stems, titles=titles, hashes=hashes)
+
     async def row(self, track_id: str) -> Row:
         """A track's row; raises `NotFound`."""
         rows = await self._store.by_ids(self._database.direct, [track_id])
@@ -372,6 +398,11 @@ _SILENT = {"file_inode", "file_device"}
 
 def _finished(row: Row, locations: Mapping[str, Location]) -> bytes:
     return finish(row["json"], row["missing_since"], locations.get(row["library_directory_id"]))
+
+
+def _named(changes_: Iterable[Values]) -> tuple[str, ...]:
+    """The columns that changed in any of several rows."""
+    return tuple(sorted({name for values in changes_ for name in values} | {"updated_at"}))
 
 
 def _edited(row: Row, edits: Mapping[str, Any]) -> Values:
