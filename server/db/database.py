@@ -46,7 +46,7 @@ class Connection(abc.ABC):
 
     @abc.abstractmethod
     async def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
-        """Run one statement for each set of parameters, as a whole in one go."""
+        """Run one statement for each set of parameters (no lists), as a whole in one go."""
 
     @abc.abstractmethod
     async def execute_script(self, sql: str) -> None:
@@ -165,7 +165,12 @@ async def to_the_end(awaitable: Awaitable[T]) -> T:
             cancelled = error
         except BaseException:  # noqa: S110 # it is the task's own outcome, which task.result() raises below
             pass
-    result = task.result()
+    try:
+        result = task.result()
+    except Exception as error:
+        if cancelled is not None:
+            raise cancelled from error
+        raise
     if cancelled is not None:
         raise cancelled
     return result

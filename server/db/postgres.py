@@ -30,8 +30,22 @@ def _translated() -> Iterator[None]:
         raise errors.DiskFull() from error
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.TooManyConnectionsError) as error:
         raise errors.DatabaseBusy() from error
-    except (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, OSError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        OSError,
+    ) as error:
         raise errors.DatabaseDown() from error
+    except asyncpg.InternalClientError as error:
+        # The server's farewell reached an idle connection, of which asyncpg can make no sense.
+        raise errors.DatabaseDown() from error
+    except asyncpg.InterfaceError as error:
+        # asyncpg's own complaints: about wrong arguments, or about a connection that was lost before this statement.
+        if "closed" in str(error) or "released back to the pool" in str(error):
+            raise errors.DatabaseDown() from error
+        raise
 
 
 class PostgresConnection(Connection):
@@ -162,5 +176,5 @@ async def _transaction(connection: PostgresConnection, begin: str) -> AsyncItera
 
 async def _rollback(connection: PostgresConnection) -> None:
     # A connection that was lost has nothing to roll back: the server has done it.
-    if not connection._connection.is_closed():
+    with contextlib.suppress(errors.DatabaseDown):
         await connection.execute("ROLLBACK")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 _TOKEN = re.compile(
-    r"""(?P<skip>'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|::\w+)|(?:\bIN\s+:(?P<list>[a-z_]\w*))|:(?P<name>[a-z_]\w*)""",
+    r"""(?P<skip>'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|::\w+)|(?:\b(?P<not>NOT\s+)?IN\s+:(?P<list>[a-z_]\w*))|:(?P<name>[a-z_]\w*)""",
     re.IGNORECASE,
 )
 
@@ -25,7 +25,7 @@ def for_sqlite(sql: str) -> tuple[str, frozenset[str]]:
         if name is None:
             return match[0]
         lists.add(name)
-        return f"IN {json_list(name)}"
+        return f"{match['not'] or ''}IN {json_list(name)}"
 
     return _TOKEN.sub(rewrite, sql), frozenset(lists)
 
@@ -37,7 +37,7 @@ def json_list(name: str) -> str:
 
 @lru_cache(maxsize=2048)
 def for_postgres(sql: str) -> tuple[str, tuple[str, ...]]:
-    """`:name` becomes `$n`, `IN :name` becomes `= ANY($n)`. Returns the names in the order of their numbers."""
+    """`:name` becomes `$n`, `IN :name` `= ANY($n)`, `NOT IN :name` `<> ALL($n)`. Returns the names in their order."""
     names: list[str] = []
 
     def number(name: str) -> int:
@@ -47,7 +47,7 @@ def for_postgres(sql: str) -> tuple[str, tuple[str, ...]]:
 
     def rewrite(match: re.Match[str]) -> str:
         if match["list"]:
-            return f"= ANY(${number(match['list'])})"
+            return f"{'<> ALL' if match['not'] else '= ANY'}(${number(match['list'])})"
         if match["name"]:
             return f"${number(match['name'])}"
         return match[0]

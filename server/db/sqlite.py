@@ -21,7 +21,6 @@ BUSY_TIMEOUT_MS = 5_000
 # A negative cache_size is in KiB, for each connection. The operating system caches the file anyway; mapping it into
 # memory gains little and makes the process look as large as the library.
 _PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode = WAL",
     # FULL: what was announced to a client is still there after a power cut.
     "PRAGMA synchronous = FULL",
@@ -41,14 +40,25 @@ def _translated() -> Iterator[None]:
             raise errors.UniqueViolation() from error
         raise
     except sqlite3.OperationalError as error:
-        text = str(error)
-        if "disk is full" in text or "disk I/O error" in text:
-            raise errors.DiskFull() from error
-        if "locked" in text or "busy" in text:
-            raise errors.DatabaseBusy() from error
-        if "unable to open" in text or "readonly" in text:
-            raise errors.DatabaseDown() from error
-        raise
+        # The low byte of the code is its kind; the rest says where it happened.
+        kind = _KINDS.get(error.sqlite_errorcode & 0xFF)
+        if error.sqlite_errorcode in _NO_SPACE_FOR_THE_INDEX:
+            kind = errors.DiskFull
+        if kind is None:
+            raise
+        raise kind() from error
+
+
+_KINDS: dict[int, type[errors.MismoError]] = {
+    sqlite3.SQLITE_FULL: errors.DiskFull,
+    sqlite3.SQLITE_BUSY: errors.DatabaseBusy,
+    sqlite3.SQLITE_LOCKED: errors.DatabaseBusy,
+    sqlite3.SQLITE_CANTOPEN: errors.DatabaseDown,
+    sqlite3.SQLITE_READONLY: errors.DatabaseDown,
+    sqlite3.SQLITE_IOERR: errors.DatabaseDown,
+}
+# WAL's shared index can't grow on a full disk; SQLite reports that as a failure to read or write.
+_NO_SPACE_FOR_THE_INDEX = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 
 
 class SqliteConnection(Connection):
@@ -58,33 +68,46 @@ class SqliteConnection(Connection):
         self._connection = connection
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
-        text, values = _prepare(sql, params)
-        with _translated():
-            return await self._connection.execute_fetchall(text, values)  # type: ignore[return-value] # sqlite3.Row
+        rows: Sequence[Row] = await self._hop(_fetch_all, *_prepare(sql, params))
+        return rows
 
     async def execute(self, sql: str, params: Params | None = None) -> int:
-        text, values = _prepare(sql, params)
-        with _translated():
-            # One hop to the thread: `execute` leaves a cursor that would need a second one to close.
-            return await self._connection._execute(_run, self._connection._conn, text, values)  # type: ignore[no-any-return] # the count
+        count: int = await self._hop(_execute, *_prepare(sql, params))
+        return count
 
     async def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
-        with _translated():
-            await self._connection._execute(_run_many, self._connection._conn, sql, rows)
+        await self._hop(_execute_many, sql, rows)
 
     async def execute_script(self, sql: str) -> None:
         for statement in sqltext.statements(sql):
             await self.execute(statement)
 
+    async def roll_back(self) -> None:
+        await self._hop(_roll_back)
 
-def _run(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> int:
+    async def _hop(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """One call in the connection's thread. aiosqlite's own methods need two, one of them to close a cursor."""
+        with _translated():
+            try:
+                return await self._connection._execute(function, self._connection._conn, *arguments)
+            except asyncio.CancelledError:
+                # Nobody waits for the statement any more, but the next user of the connection would wait for its end.
+                self._connection._conn.interrupt()
+                raise
+
+
+def _fetch_all(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _execute(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> int:
     cursor = connection.execute(sql, values)
     count = cursor.rowcount
     cursor.close()
     return count
 
 
-def _run_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Params]) -> None:
+def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Params]) -> None:
     connection.executemany(sql, rows).close()
 
 
@@ -105,15 +128,16 @@ def _prepare(sql: str, params: Params | None) -> tuple[str, dict[str, Any]]:
 class SqliteDatabase(Database):
     dialect = Dialect.SQLITE
 
-    def __init__(self, path: Path, readers: int = READERS):
+    def __init__(self, path: Path, readers: int = READERS, busy_timeout_ms: int = BUSY_TIMEOUT_MS):
+        """`busy_timeout_ms`: how long to wait for another program's lock before `DatabaseBusy` is raised."""
         self.path = path
+        self._busy_timeout_ms = busy_timeout_ms
         self.url = f"sqlite:///{path}"
         self._reader_count = readers
         self._writer: SqliteConnection | None = None
         self._turn = asyncio.Lock()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         self._open: list[aiosqlite.Connection] = []
-        self._wake: list[Callable[[], None]] = []
 
     async def open(self) -> None:
         try:
@@ -132,14 +156,15 @@ class SqliteDatabase(Database):
         self._open.append(connection)
         connection.row_factory = sqlite3.Row
         with _translated():
-            for pragma in _PRAGMAS:
+            for pragma in (f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS):
                 await connection.execute_fetchall(pragma)
         return connection
 
     async def close(self) -> None:
-        while self._open:
-            await self._open.pop().close()
-        self._writer = None
+        async with self._turn:  # who writes now comes to its end
+            self._writer = None
+            while self._open:
+                await self._open.pop().close()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -148,6 +173,8 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[SqliteConnection]:
+        if self._writer is None:
+            raise errors.DatabaseDown
         reader = await self._readers.get()
         try:
             yield reader
@@ -161,7 +188,7 @@ class SqliteDatabase(Database):
             if writer is None:
                 raise errors.DatabaseDown
             async with transaction(
-                lambda: writer.execute("BEGIN IMMEDIATE"), lambda: _commit(writer), lambda: _rollback(writer)
+                lambda: writer.execute("BEGIN IMMEDIATE"), lambda: _commit(writer), writer.roll_back
             ):
                 yield writer
 
@@ -198,18 +225,14 @@ class SqliteDatabase(Database):
 async def _commit(writer: SqliteConnection) -> None:
     try:
         await writer.execute("COMMIT")
-    except errors.MismoError:
-        # A commit that failed (disk full, busy) leaves the transaction open; the next writer must not inherit it.
-        await _rollback(writer)
+    except Exception:
+        # A commit that failed (disk full, busy, a deferred foreign key) leaves the transaction open; the next writer
+        # must not inherit it.
+        await writer.roll_back()
         raise
 
 
-async def _rollback(writer: SqliteConnection) -> None:
-    with _translated():
-        await writer._connection._execute(_run_rollback, writer._connection._conn)
-
-
-def _run_rollback(connection: sqlite3.Connection) -> None:
+def _roll_back(connection: sqlite3.Connection) -> None:
     # SQLite has already rolled back by itself after some errors (a full disk among them).
     if connection.in_transaction:
         connection.execute("ROLLBACK")
@@ -217,7 +240,5 @@ def _run_rollback(connection: sqlite3.Connection) -> None:
 
 @asynccontextmanager
 async def _snapshot(reader: SqliteConnection) -> AsyncIterator[None]:
-    async with transaction(
-        lambda: reader.execute("BEGIN"), lambda: reader.execute("COMMIT"), lambda: _rollback(reader)
-    ):
+    async with transaction(lambda: reader.execute("BEGIN"), lambda: reader.execute("COMMIT"), reader.roll_back):
         yield
