@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server import errors
-from server.db.sql import Where
+from server.db.sql import EVERYTHING, Where
 
 # Name in the API → column, and whether the column may be NULL. What is missing comes last, in either direction.
 SORTABLE: dict[str, tuple[str, bool]] = {
@@ -68,6 +67,11 @@ class Order:
         return bool(self.keys) and self.keys[0].is_descending
 
     @property
+    def signature(self) -> list[str]:
+        """What tells this order from others."""
+        return [f"{'-' if key.is_descending else ''}{key.column}" for key in self.keys]
+
+    @property
     def columns(self) -> tuple[str, ...]:
         return tuple(key.column for key in self.keys)
 
@@ -102,9 +106,7 @@ def segments(order: Order, after: Sequence[Any] | None) -> list[Segment]:
     `a IS NULL`. Each is sought in an index, which one condition with OR wouldn't be.
     """
     if after is None:
-        return _whole(order.keys)
-    if len(after) != len(order.keys) + 1:
-        raise errors.Invalid.field("cursor", "belongs to a list with another sort")
+        return _whole(EVERYTHING, order.keys)
     comparison = "<" if order.is_descending else ">"
     equal = _equal_all(order.keys, after)
     found = [Segment(equal & Where(f"pk {comparison} :after_pk", {"after_pk": after[-1]}), ())]
@@ -113,23 +115,22 @@ def segments(order: Order, after: Sequence[Any] | None) -> list[Segment]:
         prefix = _equal_all(order.keys[:depth], after)
         rest = order.keys[depth + 1 :]
         if value is not None:
-            beyond = "<" if key.is_descending else ">"
-            found.append(
-                Segment(
-                    prefix & Where(f"{key.column} {beyond} :after_{depth}", {f"after_{depth}": value}), (key, *rest)
-                )
+            beyond = Where(
+                f"{key.column} {'<' if key.is_descending else '>'} :after_{depth}", {f"after_{depth}": value}
             )
+            found.append(Segment(prefix & beyond, (key, *rest), is_first_present=True))
             if key.is_nullable:
-                found.append(Segment(prefix & Where(f"{key.column} IS NULL"), rest))
+                found += _whole(prefix & Where(f"{key.column} IS NULL"), rest)
     return found
 
 
-def _whole(keys: tuple[SortKey, ...]) -> list[Segment]:
+def _whole(where: Where, keys: tuple[SortKey, ...]) -> list[Segment]:
+    """All rows under a condition, those that lack the first key in ranges of their own."""
     if not keys or not keys[0].is_nullable:
-        return [Segment(Where(""), keys)]
+        return [Segment(where, keys, is_first_present=True)]
     first = keys[0].column
-    present = Segment(Where(f"{first} IS NOT NULL"), keys, is_first_present=True)
-    return [present, Segment(Where(f"{first} IS NULL"), keys[1:])]
+    present = Segment(where & Where(f"{first} IS NOT NULL"), keys, is_first_present=True)
+    return [present, *_whole(where & Where(f"{first} IS NULL"), keys[1:])]
 
 
 def _equal_all(keys: Sequence[SortKey], values: Sequence[Any]) -> Where:

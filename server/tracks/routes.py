@@ -8,8 +8,8 @@ import orjson
 
 from server import errors
 from server.api.answer import Answer, Pagination, joined, ok
-from server.api.paging import decode_cursor, encode_cursor
 from server.api.route import Call, Route
+from server.tracks import cursor as cursors
 from server.tracks import schemas
 from server.tracks.listing import parse_sort
 from server.tracks.query import parse_query
@@ -29,20 +29,17 @@ def routes(tracks: TrackService) -> Sequence[Route]:
         query = call.query
         order = parse_sort(query["sort"], query["order"])
         filters = tracks.condition(query)
-        limit = query["limit"]
-        if query["cursor"] is not None:
-            if query["page"] is not None:
-                raise errors.Invalid.field("page", "can't be combined with cursor")
-            total, sort, after = _position(query["cursor"])
-            if sort != list(order.columns):
-                raise errors.Invalid.field("cursor", "belongs to a list with another sort")
-            items, last = await tracks.list_page(filters, order, limit, after=after)
-            page = None
+        limit, page = query["limit"], query["page"]
+        if query["cursor"] is None:
+            page = page or 1
+            total, after, offset = await tracks.count(filters), None, (page - 1) * limit
+        elif page is None:
+            position = cursors.decode(query["cursor"], filters, order)
+            total, after, offset = position.total, position.after, 0
         else:
-            page = query["page"] or 1
-            total = await tracks.count(filters)
-            items, last = await tracks.list_page(filters, order, limit, offset=(page - 1) * limit)
-        cursor = None if last is None else encode_cursor([total, order.columns, last])
+            raise errors.Invalid.field("page", "can't be combined with cursor")
+        items, last = await tracks.list_page(filters, order, limit, after=after, offset=offset)
+        cursor = None if last is None else cursors.encode(cursors.Position(total, last), filters, order)
         return Answer(data=joined(items), pagination=Pagination(limit, total, page, cursor))
 
     async def search_tracks(call: Call) -> Answer:
@@ -170,13 +167,3 @@ _STATS = {
         },
     },
 }
-
-
-def _position(cursor: str) -> tuple[int | None, list[str], list[object]]:
-    """The total, the sort columns and the row that a cursor of a track list holds."""
-    position = decode_cursor(cursor)
-    match position:
-        case [int() | None as total, [*sort], [*after]] if after and isinstance(after[-1], int):
-            if all(isinstance(value, (str, int, float)) or value is None for value in after):
-                return total, sort, after
-    raise errors.Invalid.field("cursor", "isn't one that an answer gave")

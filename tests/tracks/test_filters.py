@@ -198,8 +198,8 @@ async def test_empty_list_of_ids_selects_nothing(shelf: Shelf) -> None:
         ({"gnre": "House"}, "gnre"),
         ({"bpm_min": "fast"}, "bpm_min"),
         ({"bpm_min": "nan"}, "bpm_min"),
-        ({"camelot": "13A"}, "camelot[0]"),
-        ({"key": 12}, "key[0]"),
+        ({"camelot": "13A"}, "camelot"),
+        ({"key": 12}, "key"),
         ({"sort": "colour"}, "sort"),
         ({"sort": "--bpm"}, "sort"),
         ({"order": "up"}, "order"),
@@ -214,7 +214,7 @@ async def test_empty_list_of_ids_selects_nothing(shelf: Shelf) -> None:
     ],
 )
 async def test_wrong_parameter_is_refused_by_name(shelf: Shelf, params: dict[str, Any], field: str) -> None:
-    assert (await shelf.refused(**params)).split("[")[0] == field.split("[")[0]
+    assert (await shelf.refused(**params)).split("[")[0] == field
 
 
 async def test_search_and_facets_know_the_same_filters(shelf: Shelf) -> None:
