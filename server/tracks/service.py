@@ -347,6 +347,10 @@ class TrackService:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
         return await self._store.like(connection, hashes, inodes)
 
+    async def location_of(self, row: Row) -> Location | None:
+        """Where a track's library directory lies, and whether it can be reached."""
+        return (await self._known_locations()).get(row["library_directory_id"])
+
     async def locations(self, connection: Connection) -> dict[str, Location]:
         return await self._store.locations(connection)
 

@@ -1,0 +1,106 @@
+"""What is on the decks, and what of it counts as played: pure bookkeeping over the engine's deck updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Moment(StrEnum):
+    """What a deck update means for the history of a track."""
+
+    STARTED = "start"
+    PLAYED = "played"  # on air for long enough to count
+    STOPPED = "stop"
+
+
+@dataclass(slots=True)
+class Deck:
+    """One deck. `on_air_ms` is how long its track has really played since it was loaded."""
+
+    name: str
+    track_id: str | None = None
+    is_playing: bool = False
+    position: float | None = None
+    on_air_ms: int = 0
+    since: int | None = None
+    started_at: int | None = None
+    has_counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Something to log. Times in Unix milliseconds, `position` in seconds."""
+
+    moment: Moment
+    deck: str
+    track_id: str
+    at: int
+    started_at: int
+    on_air_ms: int
+    position: float | None
+
+
+@dataclass(slots=True)
+class Decks:
+    """All decks of the engine. `played_after_ms` on air make a play; another load of the track makes another one."""
+
+    played_after_ms: int
+    decks: dict[str, Deck] = field(default_factory=dict)
+
+    def loaded(self, name: str, track_id: str, now: int) -> list[Play]:
+        """A track was put on a deck; what played there before has stopped."""
+        plays = self._stop(self._deck(name), now)
+        self.decks[name] = Deck(name, track_id)
+        return plays
+
+    def track_on(self, name: str) -> str | None:
+        deck = self.decks.get(name)
+        return deck.track_id if deck is not None else None
+
+    def decks_with(self, track_id: str) -> list[str]:
+        return [deck.name for deck in self.decks.values() if deck.track_id == track_id]
+
+    def update(
+        self, name: str, track_id: str | None, *, is_playing: bool, position: float | None, now: int
+    ) -> list[Play]:
+        """A deck's state; returns what is to be logged, oldest first."""
+        plays: list[Play] = []
+        deck = self._deck(name)
+        if track_id is not None and track_id != deck.track_id:
+            plays += self.loaded(name, track_id, now)
+            deck = self.decks[name]
+        deck.position = position
+        if deck.since is not None:
+            deck.on_air_ms += now - deck.since
+            deck.since = now
+        if is_playing and not deck.is_playing:
+            deck.since = now
+            if deck.started_at is None:
+                deck.started_at = now
+                plays += self._play(deck, Moment.STARTED, now)
+        if not deck.has_counted and deck.on_air_ms >= self.played_after_ms and deck.started_at is not None:
+            deck.has_counted = True
+            plays += self._play(deck, Moment.PLAYED, now)
+        if deck.is_playing and not is_playing:
+            deck.since = None
+            plays += self._play(deck, Moment.STOPPED, now)
+        deck.is_playing = is_playing
+        return plays
+
+    def _deck(self, name: str) -> Deck:
+        return self.decks.setdefault(name, Deck(name))
+
+    def _stop(self, deck: Deck, now: int) -> list[Play]:
+        if not deck.is_playing:
+            return []
+        if deck.since is not None:
+            deck.on_air_ms += now - deck.since
+        return self._play(deck, Moment.STOPPED, now)
+
+    @staticmethod
+    def _play(deck: Deck, moment: Moment, now: int) -> list[Play]:
+        if deck.track_id is None:
+            return []
+        started_at = now if deck.started_at is None else deck.started_at
+        return [Play(moment, deck.name, deck.track_id, now, started_at, deck.on_air_ms, deck.position)]

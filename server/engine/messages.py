@@ -1,0 +1,149 @@
+"""The engine's words: what it may send, validated, and the replies it gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+_ECHOED = 256
+
+
+class Refusal(StrEnum):
+    """Why `getTrackInfo` fails, in the words the engine knows."""
+
+    NOT_FOUND = "Track not found"
+    MISSING = "Track file missing"
+    NOT_ANALYSED = "Analysis not complete"
+    INVALID = "Invalid track ID"
+    DENIED = "Permission denied"
+
+
+class NotUnderstood(Exception):
+    """A message that isn't one of the protocol; `request_id` is echoed if it could be read."""
+
+    def __init__(self, reason: str, request_id: Any = None):
+        super().__init__(reason)
+        self.request_id = request_id
+
+
+def _is_finite(value: float) -> None:
+    if not math.isfinite(value):
+        raise ValidationError("must be a finite number")
+
+
+class _Message(Schema):
+    class Meta:
+        # An engine of a later version may say more than we know; what we know must be right.
+        unknown = INCLUDE
+
+
+class TrackInfoRequest(_Message):
+    track_id = fields.String(required=True, data_key="trackId")
+    deck = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=16))
+    stems = fields.Boolean(load_default=False)
+    request_id = fields.Raw(load_default=None, data_key="requestId")
+
+
+class _OnDeck(_Message):
+    deck = fields.String(required=True, validate=validate.Length(1, 16))
+
+
+class LoadRequested(_OnDeck):
+    track_id = fields.String(required=True, data_key="trackId")
+
+
+class Loaded(_OnDeck):
+    track_id = fields.String(required=True, data_key="trackId")
+    success = fields.Boolean(required=True)
+
+
+class CueSet(_OnDeck):
+    index = fields.Integer(required=True, strict=True, validate=validate.Range(0, 7))
+    position = fields.Float(required=True, validate=[validate.Range(0, 1e6), _is_finite])
+    success = fields.Boolean(load_default=True)
+
+
+class CueRemoved(_OnDeck):
+    index = fields.Integer(required=True, strict=True, validate=validate.Range(0, 7))
+    success = fields.Boolean(load_default=True)
+
+
+class DeckUpdate(_OnDeck):
+    track_id = fields.String(load_default=None, allow_none=True, data_key="trackId")
+    position = fields.Float(load_default=None, allow_none=True, validate=_is_finite)
+    playing = fields.Boolean(required=True)
+
+
+_EVENTS: dict[str, Schema] = {
+    "trackLoadRequested": LoadRequested(),
+    "trackLoaded": Loaded(),
+    "cuePointSet": CueSet(),
+    "cuePointRemoved": CueRemoved(),
+    "deckStateUpdate": DeckUpdate(),
+}
+_COMMANDS: dict[str, Schema] = {"getTrackInfo": TrackInfoRequest()}
+
+
+def parse(text: str | bytes) -> tuple[str, dict[str, Any]]:
+    """The name of a command or event, and its validated content; `welcome` and acknowledgements come as they are.
+
+    Raises `NotUnderstood`. An event's content may stand beside its `type` or in a `data` member.
+    """
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise NotUnderstood(f"not valid JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise NotUnderstood("a message must be a JSON object")
+    request_id = _echo(message.get("requestId"))
+    command, kind = message.get("command"), message.get("type") or message.get("event")
+    if isinstance(command, str):
+        return command, _load(_COMMANDS.get(command), command, message, request_id)
+    if isinstance(kind, str) and kind in _EVENTS:
+        inner = message.get("data")
+        return kind, _load(
+            _EVENTS[kind], kind, {**message, **inner} if isinstance(inner, dict) else message, request_id
+        )
+    if kind == "welcome" or isinstance(message.get("success"), bool):
+        return "acknowledged", message
+    raise NotUnderstood(f"unknown message {kind!r}"[:200], request_id)
+
+
+def _load(schema: Schema | None, name: str, message: Mapping[str, Any], request_id: Any) -> dict[str, Any]:
+    if schema is None:
+        raise NotUnderstood(f"unknown command {name!r}"[:200], request_id)
+    try:
+        return dict(schema.load(message))
+    except ValidationError as error:
+        raise NotUnderstood(f"{name}: {error.messages}"[:1000], request_id) from None
+
+
+def _echo(request_id: Any) -> Any:
+    """What is echoed is bounded: a number, or text of a sensible length."""
+    return request_id if isinstance(request_id, (int, float)) or len(str(request_id)) <= _ECHOED else None
+
+
+def refusal(reason: str, request_id: Any, track_id: str | None = None) -> dict[str, Any]:
+    """A reply that says no."""
+    return _reply(
+        request_id, {"success": False}, {"trackId": track_id} if track_id is not None else {}, {"error": reason}
+    )
+
+
+def answer(request_id: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A reply that says yes."""
+    return _reply(request_id, {"success": True}, content)
+
+
+def _reply(request_id: Any, *parts: Mapping[str, Any]) -> dict[str, Any]:
+    first, *others = parts
+    reply = {**first, **({} if request_id is None else {"requestId": request_id})}
+    for part in others:
+        reply.update(part)
+    return reply
