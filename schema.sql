@@ -299,3 +299,173 @@ CREATE TABLE scan_failures (
     reason TEXT NOT NULL
 );
 CREATE INDEX scan_failures_scan_id ON scan_failures (scan_id);
+
+-- The journal of file operations. What is to happen to the disk is committed here (`steps`) before it happens, the
+-- outcome after. Operations with the same `job_id` are done together or not at all.
+CREATE TABLE file_operations (
+    pk INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    job_id TEXT NOT NULL,
+    batch_id TEXT,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    track_id TEXT NOT NULL,
+    undo_of TEXT,
+    library_directory_id TEXT NOT NULL,
+    path BLOB NOT NULL,
+    to_directory_id TEXT,
+    to_path BLOB,
+    options TEXT NOT NULL,
+    steps TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error_code TEXT,
+    error TEXT,
+    bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER
+);
+CREATE INDEX file_operations_job_id ON file_operations (job_id);
+CREATE INDEX file_operations_track_id ON file_operations (track_id, pk);
+CREATE INDEX file_operations_undo_of ON file_operations (undo_of) WHERE undo_of IS NOT NULL;
+CREATE INDEX file_operations_active ON file_operations (pk) WHERE state IN ('queued', 'running');
+
+-- A playlist of any type, or a folder of playlists. `search_words` is the folded name and description; `track_count`
+-- and `total_duration_ms` follow the entries. The columns from `session_date` on belong to sessions.
+CREATE TABLE playlists (
+    id TEXT PRIMARY KEY,
+    type TEXT NOT NULL,
+    name TEXT NOT NULL,
+    search_words TEXT NOT NULL,
+    parent_id TEXT REFERENCES playlists (id),
+    description TEXT,
+    color TEXT,
+    icon TEXT,
+    criteria TEXT,
+    is_favorite INTEGER NOT NULL,
+    is_readonly INTEGER NOT NULL,
+    track_count INTEGER NOT NULL,
+    total_duration_ms INTEGER NOT NULL,
+    last_refreshed INTEGER,
+    session_date TEXT,
+    venue TEXT,
+    started_at INTEGER,
+    last_played_at INTEGER,
+    session_duration_ms INTEGER,
+    finalized_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+CREATE INDEX playlists_parent_id ON playlists (parent_id);
+CREATE INDEX playlists_search_words ON playlists (search_words, id);
+-- There is one thinking playlist, and one session at a time.
+CREATE UNIQUE INDEX playlists_thinking ON playlists (type) WHERE type = 'temp';
+CREATE UNIQUE INDEX playlists_active_session ON playlists (type) WHERE type = 'session' AND finalized_at IS NULL;
+
+-- A track's place in a playlist, smart ones included. Positions are counted along `rank`, whose gaps let an entry move
+-- without touching the others. A session's entries keep the title and artist they were played under.
+CREATE TABLE playlist_entries (
+    id TEXT PRIMARY KEY,
+    playlist_id TEXT NOT NULL REFERENCES playlists (id) ON DELETE CASCADE,
+    rank INTEGER NOT NULL,
+    track_id TEXT NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    title TEXT,
+    artist TEXT,
+    added_at INTEGER NOT NULL,
+    played_at INTEGER,
+    play_duration_ms INTEGER,
+    deck TEXT,
+    notes TEXT,
+    cue_in_ms INTEGER,
+    cue_out_ms INTEGER,
+    rating_in_context INTEGER
+);
+CREATE INDEX playlist_entries_rank ON playlist_entries (playlist_id, rank, id);
+CREATE INDEX playlist_entries_track_id ON playlist_entries (track_id, playlist_id);
+
+-- Smart playlists that wait to be evaluated again: since when changes have come (null: none), and when the clock alone
+-- asks for it. `version` grows with each change, so that one that comes during an evaluation isn't forgotten.
+CREATE TABLE playlist_refreshes (
+    playlist_id TEXT PRIMARY KEY REFERENCES playlists (id) ON DELETE CASCADE,
+    first_change_at INTEGER,
+    last_change_at INTEGER,
+    clock_at INTEGER,
+    due_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+);
+CREATE INDEX playlist_refreshes_due_at ON playlist_refreshes (due_at);
+
+-- One analysis job for each audio, by its hash. `stages` are still to come, `asked` were asked of the server in this
+-- attempt; `attempts` failed, `losses` ended with the server itself. `owner` is the Mismo that waits for the callbacks
+-- (at `callback_base`), until `lease_until` passes without a renewal; `server` is the analysis server that has the job.
+CREATE TABLE analysis_jobs (
+    pk INTEGER PRIMARY KEY,
+    audio_hash TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    stages TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    losses INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
+    error TEXT,
+    token_hash TEXT,
+    server TEXT,
+    server_job_id TEXT,
+    owner TEXT,
+    callback_base TEXT,
+    lease_until INTEGER,
+    deadline INTEGER,
+    clients TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER
+);
+CREATE UNIQUE INDEX analysis_jobs_token_hash ON analysis_jobs (token_hash) WHERE token_hash IS NOT NULL;
+CREATE INDEX analysis_jobs_queued ON analysis_jobs (priority, queued_at, pk) WHERE state = 'queued';
+CREATE INDEX analysis_jobs_running ON analysis_jobs (audio_hash) WHERE state = 'running';
+CREATE INDEX analysis_jobs_state ON analysis_jobs (state, queued_at, pk);
+CREATE INDEX analysis_jobs_finished_at ON analysis_jobs (finished_at) WHERE state = 'completed';
+
+-- What a stage found, for every file with this audio. `status`: done, or unsupported by the server that was asked.
+-- Beats and waveforms have tables of their own.
+CREATE TABLE analysis_results (
+    audio_hash TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    status TEXT NOT NULL,
+    data TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    analyzed_at INTEGER NOT NULL,
+    PRIMARY KEY (audio_hash, stage)
+);
+CREATE INDEX analysis_results_stage ON analysis_results (stage, audio_hash);
+
+-- Times of beats and downbeats in seconds, as little-endian float64.
+CREATE TABLE analysis_beats (
+    audio_hash TEXT PRIMARY KEY,
+    beats BLOB NOT NULL,
+    downbeats BLOB NOT NULL
+);
+
+-- A picture of the sound: six planes of `num_pixels` bytes, amplitude and intensity of the low, mid and high band.
+CREATE TABLE analysis_waveforms (
+    audio_hash TEXT NOT NULL,
+    zoom_level INTEGER NOT NULL,
+    num_pixels INTEGER NOT NULL,
+    samples_per_pixel REAL NOT NULL,
+    etag TEXT NOT NULL,
+    planes BLOB NOT NULL,
+    PRIMARY KEY (audio_hash, zoom_level)
+);
+
+-- What lies on the engine's decks and how long it was on air, so that a restart in the middle of a track counts it once.
+CREATE TABLE engine_decks (
+    deck TEXT PRIMARY KEY,
+    track_id TEXT NOT NULL,
+    started_at INTEGER,
+    on_air_ms INTEGER NOT NULL,
+    has_counted INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);

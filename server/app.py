@@ -33,7 +33,13 @@ from server.events.log import EventLog
 from server.events.model import Event
 from server.filesystem import FileSystem
 from server.libraries import routes as library_routes
+from server.libraries.in_flight import InFlight
 from server.libraries.service import LibraryService
+from server.operations import attempt, trash
+from server.operations import routes as operation_routes
+from server.operations.organize import Organizer
+from server.operations.runner import OperationRunner
+from server.operations.service import OperationService
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
 from server.scanning.intake import Tools
@@ -68,6 +74,7 @@ class App:
     tracks: TrackService
     libraries: LibraryService
     scans: ScanService
+    operations: OperationService
     workers: WorkerPool
     file_system: FileSystem
     services: tuple[Service, ...]
@@ -106,6 +113,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
     scans = ScanService(tools, bus, config.max_concurrent_scans)
     libraries.scan_status = scans.directory_status
+    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, InFlight()))
+    operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     hub.serve_resource("track", tracks.resources)
 
     services: tuple[Service, ...] = (
@@ -114,6 +123,7 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         Retention(event_log, clock, config.event_retention_days),
         scans,
         HashBackfill(tools, scans),
+        file_work,
     )
     metrics = _metrics(hub, event_log)
     routes: list[Route] = [
@@ -121,6 +131,13 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         *library_routes.routes(libraries),
         *scan_routes.routes(scans),
         *track_routes.routes(tracks),
+        *operation_routes.routes(
+            operations,
+            Organizer(database, tracks, operations),
+            trash.TrashService(database, libraries, file_system, clock),
+            tracks,
+            confirm_deletes=config.confirm_file_deletes,
+        ),
     ]
     routes += system_routes.routes([Check("database", _database_check(database))], metrics, lambda: routes)
     idempotency = IdempotencyKeys(database, clock)
@@ -133,8 +150,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
-        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, workers, file_system,
-        services, tuple(routes), idempotency, http,
+        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, operations, workers,
+        file_system, services, tuple(routes), idempotency, http,
     )  # fmt: skip
 
 
