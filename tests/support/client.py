@@ -151,8 +151,8 @@ def _escape(path: str) -> str:
 
 def _flat(params: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Keyword arguments as query parameters: a list repeats its name, a flag is lower-case text."""
-    flat = []
-    for name, value in params.items():
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            flat.append((name, str(item).lower() if isinstance(item, bool) else str(item)))
-    return flat
+    return [
+        (name, str(item).lower() if isinstance(item, bool) else str(item))
+        for name, value in params.items()
+        for item in (value if isinstance(value, (list, tuple)) else [value])
+    ]
