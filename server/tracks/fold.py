@@ -13,12 +13,13 @@ import unicodedata
 _UNMARKED = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "ŋ": "n"}
 )
-# Marks that only modify a letter. Vowel signs of Indic scripts and Thai, and the voicing marks of kana, are letters.
+# Marks that only modify (or stretch) a letter. Vowel signs of Indic scripts and Thai, and kana's voicing, are letters.
 _MARKS = re.compile(
-    "[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+    "[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
-# Scripts written without spaces: each character is a word of its own, and a run of them is searched as a phrase.
-_IDEOGRAPHS = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Scripts in which one or two characters mean something inside a longer run (Hangul too, which compounds freely): each
+# character is a word of its own, and a run of them is searched as a phrase.
+_IDEOGRAPHS = "\uac00-\ud7a3\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
 _WORD_PART = re.compile(r"[^\W_]+(?:[\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3099\u309a]+[^\W_]*)*")
 _APOSTROPHES = str.maketrans("", "", "'’`´ʼ＇")
@@ -29,30 +30,33 @@ def fold(text: str) -> str:
     """`"Björk – Jóga (Live)"` → `"bjork joga live"`, `"AC/DC"` → `"acdc"`, `"坂本 A"` → `"坂 本 a"`."""
     if _ASCII_PLAIN.fullmatch(text):
         return text.lower()
-    return " ".join(word for word, _ in _words(text))
+    return " ".join([word for word, _ in words(text)])
 
 
-def fold_or_none(text: str | None) -> str | None:
-    """The folded text, or None when nothing of it remains to be compared."""
-    return (fold(text) or None) if text else None
-
-
-def split_parts(text: str) -> list[str]:
-    """The parts of words that have punctuation inside: `"AC/DC"` → `["ac", "dc"]`; acronyms (`M.I.A.`) have none."""
+def fold_with_parts(text: str) -> tuple[str, list[str]]:
+    """The folded text, and the parts of its words that have punctuation inside, in their order."""
     if _ASCII_PLAIN.fullmatch(text):
-        return []
-    return [part for _, parts in _words(text) for part in parts]
+        return text.lower(), []
+    found = words(text)
+    return " ".join([word for word, _ in found]), [part for _, parts in found for part in parts]
 
 
-def _words(text: str) -> list[tuple[str, list[str]]]:
+def words(text: str) -> list[tuple[str, list[str]]]:
+    """Each word, and its parts where it has punctuation inside: `"AC/DC"` → `("acdc", ["ac", "dc"])`.
+
+    Acronyms (`M.I.A.`) and what is one part anyway have none.
+    """
     if not text.isascii():
         text = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).translate(_UNMARKED)
         # Hangul syllables fall apart in NFKD; they are put together again.
         text = _IDEOGRAPH.sub(r" \g<0> ", unicodedata.normalize("NFC", text))
-    words = []
+    found: list[tuple[str, list[str]]] = []
     for chunk in text.casefold().replace("_", " ").translate(_APOSTROPHES).split():
-        parts = _WORD_PART.findall(chunk)
+        if chunk.isalnum():
+            found.append((chunk, []))
+            continue
+        parts: list[str] = _WORD_PART.findall(chunk)
         if parts:
             has_parts = len(parts) > 1 and any(len(part) > 1 for part in parts)
-            words.append(("".join(parts), parts if has_parts else []))
-    return words
+            found.append(("".join(parts), parts if has_parts else []))
+    return found

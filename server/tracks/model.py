@@ -12,7 +12,7 @@ import orjson
 
 from server.metadata.key import Key
 from server.metadata.model import Metadata
-from server.tracks.fold import fold, fold_or_none, split_parts
+from server.tracks.fold import fold, fold_with_parts
 
 Values = dict[str, Any]
 
@@ -131,12 +131,11 @@ def path_values(path: bytes) -> Values:
     """The columns that follow from the path within the library directory, kept byte for byte beside a readable form."""
     readable = path.decode("utf-8", "replace")
     file_name = readable.rsplit("/", 1)[-1]
-    stem, extension = os.path.splitext(file_name)
+    extension = os.path.splitext(file_name)[1]
     return {
         "path": path,
         "relative_path": readable,
         "file_name": file_name,
-        "file_name_fold": fold(stem),
         "format": extension.removeprefix(".").lower(),
     }
 
@@ -181,12 +180,11 @@ def complete(row: Mapping[str, Any]) -> Values:
     parts: list[str] = []
     for name in FOLDED:
         text = values[name]
-        if text and name == "file_name":
+        if name == "file_name":
             text = os.path.splitext(text)[0]
-        elif name != "file_name":
-            values[f"{name}_fold"] = fold_or_none(text)
-        if text:
-            parts += split_parts(text)
+        folded, more = fold_with_parts(text) if text else ("", [])
+        values[f"{name}_fold"] = folded if folded or name == "file_name" else None
+        parts += more
     values["split_words"] = " ".join(dict.fromkeys(parts)) or None
     return values
 
@@ -233,6 +231,33 @@ def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
     if {"title", "artist"} & kept.keys():
         values["metadata_source"] = "user"
     return values
+
+
+# What a track shows of the analysis of its audio; another audio has none of it.
+NO_ANALYSIS: Values = {
+    "analysis_bpm": None,
+    "analysis_key": None,
+    "first_beat_offset": None,
+    "first_phrase_beat_no": None,
+    "audible_start_time": None,
+    "audible_end_time": None,
+    "energy": None,
+    "loudness": None,
+    "danceability": None,
+    "valence": None,
+    "arousal": None,
+    "acousticness": None,
+    "instrumentalness": None,
+    "is_analyzed": 0,
+    "date_analyzed": None,
+    "analysis_stages": "[]",
+}
+
+
+def read_again(row: Mapping[str, Any], read: Values) -> Values:
+    """What a row holds once its file was read again: a user's corrections stay, another audio's analysis goes."""
+    is_other_audio = "audio_hash" in read and read["audio_hash"] != row["audio_hash"]
+    return {**row, **under_overrides(row, read), **(NO_ANALYSIS if is_other_audio else {})}
 
 
 def terms(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,25 +5,33 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from server.tracks.fold import fold
+from server.tracks import fold
 
 FIELDS = ("title", "artist", "album", "album_artist", "genre", "label", "remixer", "comment", "file_name")
 _TOKEN = re.compile(
     r"(?P<minus>(?<!\S)-)?(?:(?P<field>[A-Za-z_]+):(?=\S))?(?:\"(?P<phrase>[^\"]*)(?P<closed>\"|$)|(?P<word>[^\s\"]+))"
 )
+# Bounds on what is worth looking for; what lies beyond narrows a search no further.
 MAX_TERMS = 16
+MAX_WORDS = 32
+MAX_LETTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words that stand next to each other; a single word mostly. `field` limits them to one; `is_prefix` is the word
-    that may still be typed on.
+    """Words that stand next to each other; a single word mostly. `field` limits them to one; `is_prefix`: the last
+    word may be only begun. `parts` is another spelling: `Jay-Z` is `jayz`, and may be written `jay z`.
     """
 
     words: tuple[str, ...]
     field: str | None = None
     is_negated: bool = False
     is_prefix: bool = False
+    parts: tuple[str, ...] = ()
+
+    @property
+    def spellings(self) -> tuple[tuple[str, ...], ...]:
+        return (self.words, self.parts) if self.parts else (self.words,)
 
 
 def parse_query(text: str) -> tuple[Term, ...]:
@@ -34,16 +42,30 @@ def parse_query(text: str) -> tuple[Term, ...]:
         content = match["phrase"] if match["phrase"] is not None else match["word"]
         if field is not None and field not in FIELDS:
             # `12:30` or `re:zero` is text; only the names of fields mean something before a colon.
-            content, field = f"{match['field']}{content}", None
-        is_phrase = match["phrase"] is not None
-        is_last = match.end() == len(text)
-        terms += _terms(content, field, is_phrase, match["minus"] is not None, is_last and not match["closed"])
+            content, field = f"{match['field']}:{content}", None
+        may_go_on = match.end() == len(text) and not match["closed"]
+        term = _term(content, field, match["minus"] is not None, may_go_on)
+        if term is not None:
+            terms.append(term)
     return tuple(terms[:MAX_TERMS])
 
 
-def _terms(content: str, field: str | None, is_phrase: bool, is_negated: bool, may_go_on: bool) -> list[Term]:
-    words = fold(content).split()
-    if not words:
-        return []
+def _term(content: str, field: str | None, is_negated: bool, may_go_on: bool) -> Term | None:
     # Ideographs fold to a word each; typed together, without a space, they stand together like a phrase.
-    return [Term(tuple(words), field, is_negated, may_go_on and not is_phrase)]
+    found = fold.words(content)
+    joined = _clipped([word for word, _ in found])
+    split = _clipped([part for word, parts in found for part in parts or [word]])
+    if not joined[0]:
+        return None
+    words, was_clipped = joined
+    parts = split[0] if split[0] != words else ()
+    return Term(words, field, is_negated, may_go_on or was_clipped or split[1], parts)
+
+
+def _clipped(words: list[str]) -> tuple[tuple[str, ...], bool]:
+    """As many words and letters as are looked for; and whether that isn't all, so that the last is only a beginning."""
+    kept = words[:MAX_WORDS]
+    for place, word in enumerate(kept):
+        if len(word) > MAX_LETTERS:
+            return (*kept[:place], word[:MAX_LETTERS]), True
+    return tuple(kept), len(kept) < len(words)

@@ -82,12 +82,13 @@ FilterQuery = StrictSchema.from_dict(_filter_fields(), name="FilterQuery")
 
 
 class ListQuery(PageQuery, FilterQuery):  # type: ignore[valid-type, misc] # the base is made from the filters' table
-    sort = CommaList(one_of=frozenset(SORTABLE), load_default=list)
+    sort = CommaList(one_of=frozenset(SORTABLE), is_signed=True, load_default=list)
     order = Text(validate=validate.OneOf(["asc", "desc"]), load_default="asc")
 
 
 class SearchQuery(FilterQuery):  # type: ignore[valid-type, misc] # the base is made from the filters' table
-    q = Text(required=True, validate=validate.Length(1, 500))
+    # Any text at all: nothing that is typed into a search box is a mistake.
+    q = fields.String(required=True)
     page = integer(1, 10_000, load_default=1)
     limit = integer(1, 1000, load_default=50)
 

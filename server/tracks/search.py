@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.db.database import Connection, Dialect
-from server.db.sql import Where, like_literal
-from server.tracks.query import Term
+from server.db.sql import NOTHING, Where, any_of
+from server.tracks.query import FIELDS, Term
 
 # So many hits, oldest tracks first, are ranked: a letter or two match half of a library, too many to rank.
-RANKED = 500
+RANKED = 300
 # Counting goes no further than this; beyond it the answer says "at least".
-COUNTED = 10_000
+COUNTED = 5_000
+# So many titles, and artists, that begin with the query are ranked too, wherever their tracks stand.
 EARLY = 50
-# Where a word is found decides how much it counts.
-WEIGHTS = (
-    ("title_fold", 8), ("artist_fold", 8), ("album_fold", 3), ("album_artist_fold", 3), ("genre_fold", 2),
-    ("label_fold", 2), ("remixer_fold", 2), ("comment_fold", 1), ("file_name_fold", 1),
-)  # fmt: skip
+EARLY_LOOKED_AT = 200
+# With fewer whole words than this, fragments are looked for; and so many of them at most.
+FEW = 100
+FRAGMENTS = 500
+# Where a word is found decides how much it counts; elsewhere it counts nothing.
+WEIGHTS = (("title_fold", 8), ("artist_fold", 8), ("album_fold", 3), ("genre_fold", 2))
+RANKED_TERMS = 4
+TEXT_COLUMNS = (*(f"{field}_fold" for field in FIELDS), "split_words")
 FRAGMENT_COLUMNS = ("title_fold", "artist_fold", "album_fold", "file_name_fold")
 FRAGMENT_LENGTH = 3
 
@@ -49,85 +53,145 @@ class SearchIndex(abc.ABC):
         """A select of the `pk` of tracks in which all terms match as words, and that pass the filters, by `pk`."""
 
     @abc.abstractmethod
-    def fragment_hits(self, terms: Sequence[Term], filters: Where) -> Where | None:
-        """The same for terms that occur inside words, without the word hits; None when no term is long enough."""
+    def fragment_hits(self, texts: Sequence[str], condition: Where) -> Where:
+        """A select of the `pk` of tracks that hold all texts somewhere, and meet the condition, by `pk`.
+
+        The texts have `FRAGMENT_LENGTH` letters at least; more tracks than hold them may be looked at.
+        """
 
     async def search(
         self, connection: Connection, terms: Sequence[Term], filters: Where, limit: int, offset: int
     ) -> Hits:
-        """One page of the tracks that match, best first. Fragments follow where whole words don't fill the page."""
+        """One page of the tracks that match, best first; then the rest by age, then those with fragments of words."""
         if not terms:
             return Hits([], 0, is_total_exact=True)
         words = self.word_hits(terms, filters)
-        total: int = await connection.fetch_value(
-            f"SELECT count(*) FROM ({words.sql} LIMIT {COUNTED}) AS counted", words.params
-        )
-        pks: list[int] = []
-        if offset < RANKED:
-            ranked = await self._ranked(connection, words, terms, filters)
-            pks = ranked[offset : offset + limit]
-        if len(pks) < limit and total > RANKED:
-            first = max(RANKED, offset)
+        ranked, counted = await self._ranked(connection, words, terms, filters)
+        total, is_exact = min(counted, COUNTED), counted <= COUNTED
+        pks = ranked[offset : offset + limit]
+        if len(pks) < limit and counted > len(ranked):
+            others = self.word_hits(terms, filters & Where("tracks.pk NOT IN :ranked", {"ranked": ranked}))
             pks += await connection.fetch_values(
-                f"{words.sql} LIMIT :limit OFFSET :offset",
-                {**words.params, "limit": limit - len(pks), "offset": first},
+                f"{others.sql} LIMIT :limit OFFSET :offset",
+                {**others.params, "limit": limit - len(pks), "offset": max(0, offset - len(ranked))},
             )
-        if len(pks) < limit and total < COUNTED:
-            more = await self._fragments(connection, terms, filters)
-            pks += more[max(0, offset - total) :][: limit - len(pks)]
-            total += len(more)
-        return Hits(pks, min(total, COUNTED), is_total_exact=total < COUNTED)
+        if counted < FEW:
+            more = await self._fragments(connection, terms, ranked, filters)
+            pks += more[max(0, offset - counted) :][: limit - len(pks)]
+            total, is_exact = counted + len(more), len(more) < FRAGMENTS
+        return Hits(pks, total, is_exact)
 
-    async def _ranked(self, connection: Connection, words: Where, terms: Sequence[Term], filters: Where) -> list[int]:
-        """The best of the first hits. Titles and artists that begin with the query come in from their own indexes."""
-        whole = " ".join(word for term in terms if not term.is_negated for word in term.words)
-        parts = [f"SELECT pk FROM ({words.sql} LIMIT {RANKED}) AS first"]
-        params = {**words.params}
-        if whole and all(term.field is None and not term.is_negated for term in terms):
-            params |= {"whole": whole, "whole_end": whole + "\U0010ffff"}
-            for column in ("title_fold", "artist_fold"):
-                begins = Where(f"{column} >= :whole AND {column} < :whole_end") & filters
-                early = f"SELECT pk FROM tracks{begins.clause()} ORDER BY {column} LIMIT {EARLY}"
-                parts.append(f"SELECT pk FROM ({early}) AS {column}")
-        score, score_params = _score(terms, whole)
-        found = await connection.fetch_values(
-            f"SELECT pk FROM tracks WHERE pk IN ({' UNION '.join(parts)}) ORDER BY {score} DESC, pk",
-            {**params, **score_params},
+    async def _ranked(
+        self, connection: Connection, words: Where, terms: Sequence[Term], filters: Where
+    ) -> tuple[list[int], int]:
+        """The first hits by rank, and how many there are (no more than `COUNTED + 1`), found in one pass."""
+        begins = _begins(terms, filters)
+        first = " UNION ".join(
+            [f"SELECT pk FROM (SELECT pk FROM hits LIMIT {RANKED}) AS oldest", *(part.sql for part in begins)]
         )
-        return found[:RANKED]
+        score = _score(terms)
+        params = {name: value for part in (words, *begins, score) for name, value in part.params.items()}
+        rows = await connection.fetch_all(
+            f"WITH hits AS MATERIALIZED ({words.sql} LIMIT {COUNTED + 1})"
+            f" SELECT pk, (SELECT count(*) FROM hits) AS total FROM tracks WHERE pk IN ({first})"
+            f" ORDER BY {score.sql} DESC, pk",
+            params,
+        )
+        return [row[0] for row in rows], rows[0][1] if rows else 0
 
-    async def _fragments(self, connection: Connection, terms: Sequence[Term], filters: Where) -> list[int]:
-        found = self.fragment_hits(terms, filters)
-        if found is None:
+    async def _fragments(
+        self, connection: Connection, terms: Sequence[Term], found: Sequence[int], filters: Where
+    ) -> list[int]:
+        """Tracks that hold the terms inside words, without those that were found already."""
+        texts = [
+            text
+            for term in terms
+            if not term.is_negated and not term.parts and (term.field is None or _column(term) in FRAGMENT_COLUMNS)
+            if len(text := " ".join(term.words)) >= FRAGMENT_LENGTH
+        ]
+        if not texts:
             return []
-        return await connection.fetch_values(f"{found.sql} LIMIT {RANKED}", found.params)
+        condition = _inside(terms) & filters & Where("tracks.pk NOT IN :found", {"found": found})
+        hits = self.fragment_hits(texts, condition)
+        return await connection.fetch_values(f"{hits.sql} LIMIT {FRAGMENTS}", hits.params)
 
 
-def _score(terms: Sequence[Term], whole: str) -> tuple[str, dict[str, str]]:
+def _begins(terms: Sequence[Term], filters: Where) -> list[Where]:
+    """Selects of tracks whose whole title, or artist, begins with the query: found in the column's own index."""
+    if any(term.field is not None or term.is_negated for term in terms):
+        return []
+    whole = " ".join(word for term in terms for word in term.words)
+    if terms[-1].is_prefix:
+        ranges = [Where("{0} >= :whole AND {0} < :whole_end", {"whole": whole, "whole_end": whole + "\U0010ffff"})]
+    else:
+        # `!` follows the space: all that go on with another word.
+        following = {"whole_space": f"{whole} ", "whole_end": f"{whole}!"}
+        ranges = [
+            Where("{0} = :whole", {"whole": whole}),
+            Where("{0} >= :whole_space AND {0} < :whole_end", following),
+        ]
+    return [
+        _early(Where(part.sql.format(column), part.params), column, filters)
+        for column in ("title_fold", "artist_fold")
+        for part in ranges
+    ]
+
+
+def _early(part: Where, column: str, filters: Where) -> Where:
+    if not filters.sql:
+        sql = f"SELECT pk FROM tracks WHERE {part.sql} ORDER BY {column} LIMIT {EARLY}"
+        return Where(f"SELECT pk FROM ({sql}) AS early", part.params)
+    # Bounded before it is filtered: a filter that lets little through must not be tried on a tenth of the library.
+    sql = f"SELECT pk FROM tracks WHERE {part.sql} ORDER BY {column} LIMIT {EARLY_LOOKED_AT}"
+    passing = Where(f"pk IN (SELECT pk FROM ({sql}) AS early)", part.params) & filters
+    return Where(f"SELECT pk FROM tracks{passing.clause()}", passing.params)
+
+
+def _score(terms: Sequence[Term]) -> Where:
     """An expression for how well a row matches: whole title or artist, then their beginning, then each word's place."""
-    params = {"whole_text": whole, "whole_prefix": f"{like_literal(whole)}%"}
-    parts = []
-    for column, weight in (("title_fold", 40), ("artist_fold", 40)):
-        parts.append(f"CASE WHEN {column} = :whole_text THEN {weight} ELSE 0 END")
-        parts.append(f"CASE WHEN {column} LIKE :whole_prefix THEN {weight // 2} ELSE 0 END")
-    for number, term in enumerate(term for term in terms if not term.is_negated):
-        name = f"word_{number}"
-        params[name] = f"% {like_literal(' '.join(term.words))}{'%' if term.is_prefix else ' %'}"
+    wanted = [term for term in terms if not term.is_negated]
+    whole = " ".join(word for term in wanted for word in term.words)
+    params = {"whole_text": whole, "whole_prefix": f"{whole}%"}
+    parts = [
+        f"CASE WHEN {column} = :whole_text THEN 40 WHEN {column} LIKE :whole_prefix THEN 20 ELSE 0 END"
+        for column in ("title_fold", "artist_fold")
+    ]
+    for number, term in enumerate(wanted[:RANKED_TERMS]):
         for column, weight in WEIGHTS:
-            parts.append(f"CASE WHEN ' ' || {column} || ' ' LIKE :{name} THEN {weight} ELSE 0 END")
-    return " + ".join(parts), params
+            condition = contains_words(term, (column,), f"word_{number}")
+            parts.append(f"CASE WHEN {condition.sql} THEN {weight} ELSE 0 END")
+            params.update(condition.params)
+    return Where(" + ".join(parts), params)
 
 
-def inside(terms: Sequence[Term], columns: Sequence[str]) -> Where:
-    """Each term somewhere in the columns, or (negated) nowhere: the check behind a fragment index."""
+def contains_words(term: Term, columns: Sequence[str], name: str) -> Where:
+    """Whether one of the columns holds the words of a term, next to each other, in one of its spellings."""
+    conditions = []
+    for number, words in enumerate(term.spellings):
+        # Folded text holds letters and digits only, so there is nothing in it to be escaped.
+        parameter = f"{name}_{number}"
+        pattern = f"% {' '.join(words)}{'%' if term.is_prefix else ' %'}"
+        end = "" if term.is_prefix else " || ' '"
+        conditions += [Where(f"' ' || {column}{end} LIKE :{parameter}", {parameter: pattern}) for column in columns]
+    return any_of(conditions)
+
+
+def _inside(terms: Sequence[Term]) -> Where:
+    """Each term somewhere in the text, or (negated) nowhere: the check behind a fragment index."""
     result = Where("")
     for number, term in enumerate(terms):
-        name = f"inside_{number}"
-        fields = [f"{term.field}_fold"] if term.field else columns
-        anywhere = " OR ".join(f"coalesce({column}, '') LIKE :{name}" for column in fields)
-        condition = Where(f"({anywhere})", {name: f"%{like_literal(' '.join(term.words))}%"})
+        columns = FRAGMENT_COLUMNS if term.field is None else (_column(term),)
+        condition = NOTHING
+        for spelling, words in enumerate(term.spellings):
+            name = f"inside_{number}_{spelling}"
+            for column in columns:
+                condition = condition | Where(f"{column} LIKE :{name}", {name: f"%{' '.join(words)}%"})
         result = result & (~condition if term.is_negated else condition)
     return result
+
+
+def _column(term: Term) -> str:
+    return f"{term.field}_fold"
 
 
 def index_for(dialect: Dialect) -> SearchIndex:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from server.db.database import Connection
 from server.db.sql import Where
 from server.tracks.query import FIELDS, Term
-from server.tracks.search import FRAGMENT_COLUMNS, FRAGMENT_LENGTH, SearchIndex, inside
+from server.tracks.search import FRAGMENT_COLUMNS, FRAGMENT_LENGTH, SearchIndex
 
 _WORDS = ", ".join(f"{name}_words" for name in (*FIELDS, "other"))
 _FRAGMENTS = ", ".join(column.replace("_fold", "_words") for column in FRAGMENT_COLUMNS)
@@ -43,18 +43,9 @@ class SqliteSearchIndex(SearchIndex):
         text = f"({wanted}) NOT ({unwanted})" if unwanted else wanted
         return _driven_by("track_words", text, filters)
 
-    def fragment_hits(self, terms: Sequence[Term], filters: Where) -> Where | None:
-        grams = dict.fromkeys(
-            gram
-            for term in terms
-            if not term.is_negated and (term.field is None or f"{term.field}_fold" in FRAGMENT_COLUMNS)
-            for gram in _grams(" ".join(term.words))
-        )
-        if not grams:
-            return None
-        words = self.word_hits(terms, Where(""))
-        # The trigrams may lie apart; the text itself decides.
-        condition = inside(terms, FRAGMENT_COLUMNS) & filters & Where(f"pk NOT IN ({words.sql})", words.params)
+    def fragment_hits(self, texts: Sequence[str], condition: Where) -> Where:
+        # The trigrams of a text may lie apart; the condition decides.
+        grams = dict.fromkeys(gram for text in texts for gram in _grams(text))
         return _driven_by("track_fragments", " AND ".join(f'"{gram}"' for gram in grams), condition)
 
 
@@ -73,9 +64,14 @@ def _driven_by(table: str, text: str, filters: Where) -> Where:
 
 def _match(term: Term) -> str:
     """A term in FTS5's language. Folded words hold letters and digits only, so that quoting them is enough."""
-    text = '"' + " ".join(term.words) + '"' + ("*" if term.is_prefix else "")
-    return f"{term.field}_words : {text}" if term.field else text
+    star = "*" if term.is_prefix else ""
+    text = " OR ".join(f'"{" ".join(words)}"{star}' for words in term.spellings)
+    if term.field:
+        return f"{term.field}_words : ({text})"
+    return f"({text})" if term.parts else text
 
 
 def _grams(text: str) -> list[str]:
-    return [text[start : start + FRAGMENT_LENGTH] for start in range(len(text) - FRAGMENT_LENGTH + 1)]
+    """Trigrams side by side that cover a text: the fewer lists there are to intersect, the quicker."""
+    last = len(text) - FRAGMENT_LENGTH
+    return [text[start : start + FRAGMENT_LENGTH] for start in (*range(0, last, FRAGMENT_LENGTH), last)]

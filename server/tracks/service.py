@@ -250,7 +250,7 @@ class TrackService:
         written: list[tuple[Row, Values]] = []
         result = TakenIn()
         for row, read in changes_:
-            values = _differing(row, model.complete({**as_dict(row), **model.under_overrides(as_dict(row), read)}))
+            values = _differing(row, model.complete(model.read_again(as_dict(row), read)))
             if row["missing_since"] is not None:
                 result.restored.append(row["id"])
                 written.append((row, {**values, "missing_since": None, "updated_at": now}))
@@ -276,7 +276,7 @@ class TrackService:
         written = []
         for move in moves:
             values = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
-            whole = {**as_dict(move.row), **values, **model.under_overrides(as_dict(move.row), move.read)}
+            whole = {**model.read_again(as_dict(move.row), move.read), **values}
             changed = _differing(move.row, model.complete(whole))
             written.append((move.row, {**changed, "missing_since": None, "updated_at": now}))
         await self._write(tx, written)
@@ -286,6 +286,27 @@ class TrackService:
                     ids=tuple(move.row["id"] for move in batch), moves=tuple(move.described() for move in batch)
                 )
             )
+
+    async def show_analysis(self, tx: Tx, values: Mapping[str, Values]) -> dict[str, list[str]]:
+        """Let every track with one of some audios show what its analysis found: audio hash → `model.NO_ANALYSIS`'s
+        columns. What a user set stays in effect. Returns audio hash → ids of its tracks, changed or not.
+        """
+        now = self._clock.now_ms()
+        ids: dict[str, list[str]] = {audio_hash: [] for audio_hash in values}
+        written: list[tuple[Row, Values]] = []
+        for row in await self._store.like(tx, list(values), []):
+            ids[row["audio_hash"]].append(row["id"])
+            shown = {**as_dict(row), **values[row["audio_hash"]]}
+            if changed := _differing(row, model.complete(shown)):
+                written.append((row, {**changed, "updated_at": now}))
+        await self._write(tx, written)
+        for batch in events.batches(written):
+            tx.emit(
+                events.TrackUpdated(
+                    ids=tuple(row["id"] for row, _ in batch), fields=_named(changed for _, changed in batch)
+                )
+            )
+        return ids
 
     async def mark_missing(self, tx: Tx, pks: Sequence[int]) -> int:
         """Files that a complete walk of their folder didn't find."""
