@@ -6,6 +6,9 @@ import os
 import time
 import uuid
 
+# A UUID in lower-case text, as a regular expression.
+PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
 
 def new_id() -> str:
     """A UUIDv7 as lower-case text: 48 bits of Unix milliseconds, then 74 random bits (RFC 9562, section 5.7)."""

@@ -47,9 +47,9 @@ def build(routes: Sequence[Route], floor: Floor, handlers: Sequence[tuple[str, s
     for route in routes:
         endpoint = Endpoint(route, floor.log, floor.idempotency, inputs, cache)
         for prefix in [""] if route.is_root else PREFIXES:
-            app.router.add_route(route.method, prefix + route.path, endpoint.serve)
+            app.router.add_route(route.method, prefix + route.pattern, endpoint.serve)
             if route.method == "GET":
-                app.router.add_route("HEAD", prefix + route.path, endpoint.serve)
+                app.router.add_route("HEAD", prefix + route.pattern, endpoint.serve)
     for method, path, handler in handlers:
         app.router.add_route(method, path, handler)
     return app

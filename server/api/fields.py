@@ -52,30 +52,40 @@ class Flag(fields.Boolean):
 
 
 class CommaList(fields.Field[list[str]]):
-    """`a,b,c` in a query; a repeated parameter adds to the list. `one_of` limits what may stand in it."""
+    """`a,b,c` in a query, where a repeated parameter adds to the list; in JSON a list of names.
 
-    def __init__(self, one_of: frozenset[str] | None = None, **kwargs: Any):
+    `one_of` limits what may stand in it; with `is_signed` each may be preceded by `-`.
+    """
+
+    is_multiple = True  # webargs then hands over every value of a repeated parameter
+
+    def __init__(self, one_of: frozenset[str] | None = None, *, is_signed: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.one_of = one_of
-        self.is_repeatable = True
-        self.is_multiple = True  # webargs gives all values, not the first
+        self.is_signed = is_signed
+
+    @property
+    def choices(self) -> list[str] | None:
+        """Every name that may stand in the list."""
+        if self.one_of is None:
+            return None
+        return sorted({*self.one_of, *(f"-{name}" for name in self.one_of if self.is_signed)})
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
-        parts = value if isinstance(value, list) else [value]
-        names = [name.strip() for part in parts for name in str(part).split(",") if name.strip()]
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+            raise ValidationError("must be a list of names")
+        names = [name.strip() for part in value for name in part.split(",") if name.strip()]
         for name in names:
-            if self.one_of is not None and name.removeprefix("-") not in self.one_of:
-                raise ValidationError(f"{name.removeprefix('-')!r} isn't one of {', '.join(sorted(self.one_of))}")
+            if "\0" in name:
+                raise ValidationError("must not contain NUL")
+            plain = name.removeprefix("-") if self.is_signed else name
+            if self.one_of is not None and plain not in self.one_of:
+                raise ValidationError(f"{plain!r} isn't one of {', '.join(sorted(self.one_of))}")
         return names
 
 
 class Repeated(fields.List[Any]):
     """A parameter that may be given several times (in JSON: a list), of which any may match."""
-
-    is_repeatable = True
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
-        return super()._deserialize(value if isinstance(value, list) else [value], attr, data, **kwargs)
 
 
 class Text(fields.String):
@@ -97,7 +107,9 @@ class WholeNumber(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         is_text = isinstance(value, str) and not self.strict and _WHOLE.fullmatch(value) is not None
-        if not is_text and (not isinstance(value, int) or isinstance(value, bool)):
+        # To JSON Schema 5.0 is as whole as 5.
+        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if not is_text and (not is_whole or isinstance(value, bool)):
             raise ValidationError("must be a whole number")
         number = int(value)
         if not -(2**63) <= number < 2**63:

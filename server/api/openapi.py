@@ -96,9 +96,8 @@ def _teach(converter: OpenAPIConverter) -> None:
 def _comma_list(_: OpenAPIConverter, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     if not isinstance(field, own.CommaList):
         return {}
-    if field.one_of is None:
-        return {"items": {"type": "string"}}
-    return {"items": {"type": "string", "enum": sorted({*field.one_of, *(f"-{name}" for name in field.one_of)})}}
+    choices = field.choices
+    return {"items": {"type": "string"} if choices is None else {"type": "string", "enum": choices}}
 
 
 def _schema_name(schema: type[Schema] | Schema) -> str:
@@ -130,7 +129,7 @@ def _operation(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
 
 def _parameters(route: Route, converter: OpenAPIConverter) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
         for name in _PATH_PARAMETER.findall(route.path)
     ]
     if route.query is not None:
@@ -149,6 +148,11 @@ def _parameters(route: Route, converter: OpenAPIConverter) -> list[dict[str, Any
             }
         )
     return parameters
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    is_id = name == "id" or name.endswith("_id")
+    return {"type": "string", "format": "uuid"} if is_id else {"type": "string", "minLength": 1}
 
 
 def _is_comma_list(schema: Schema, name: str) -> bool:

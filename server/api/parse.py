@@ -14,6 +14,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.aiohttpparser import AIOHTTPParser
 
 from server import errors
+from server.api.fields import CommaList
 from server.api.route import Route
 
 _REMEMBERED_QUERIES = 2048
@@ -143,7 +144,7 @@ def _refuse_repeats(schema: Schema, request: web.Request) -> None:
     repeatable = {
         field.data_key or name
         for name, field in schema.load_fields.items()
-        if isinstance(field, fields.List) or getattr(field, "is_repeatable", False)
+        if isinstance(field, (fields.List, CommaList))
     }
     twice = sorted({name for name in request.query if len(request.query.getall(name)) > 1} - repeatable)
     if twice:

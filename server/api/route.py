@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from aiohttp import web
 from marshmallow import Schema
 
+from server import ids
 from server.api.answer import Answer, Raw
 from server.errors import MismoError
 
 JSON_BODY_LIMIT = 1024 * 1024
+_ID_PARAMETER = re.compile(r"{(id|\w+_id)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ class Route:
     body_limit: int = JSON_BODY_LIMIT
     is_body_required: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema of members beside `data`
+
+    @property
+    def pattern(self) -> str:
+        """The path as it is routed: what stands for an id fits ids only, so that `/tracks/stats` is one route's."""
+        return _ID_PARAMETER.sub(rf"{{\1:{ids.PATTERN}}}", self.path)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from tests.support.application import Running
 
 JSON = "Content-Type: application/json"
 SETTING = "/api/settings/server_name"
+TRACK = "/api/tracks/01a1f896-8008-728c-b782-bca8fcc13b89"
 
 
 async def test_unknown_path_is_a_404_problem(mismo: Running) -> None:
@@ -89,10 +90,8 @@ async def test_body_with_broken_framing_is_a_400(mismo: Running, chunks: bytes) 
 
 
 async def test_body_where_none_is_taken_is_refused(mismo: Running) -> None:
-    (await exchange(mismo.url, request("DELETE", "/api/tracks/x", JSON, body=b"{}"))).assert_problem(422, "invalid")
-    (await exchange(mismo.url, request("DELETE", "/api/tracks/x", body=b"x"))).assert_problem(
-        415, "unsupported_media_type"
-    )
+    (await exchange(mismo.url, request("DELETE", TRACK, JSON, body=b"{}"))).assert_problem(422, "invalid")
+    (await exchange(mismo.url, request("DELETE", TRACK, body=b"x"))).assert_problem(415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("target", ["/api/tracks?title=%FF", "/api/tracks?%C3%28=1", "/api/tracks/search?q=a%ED%A0%80"])

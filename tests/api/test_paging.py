@@ -101,3 +101,9 @@ def test_cursor_gives_back_its_position(position: Any) -> None:
 def test_text_that_is_no_cursor_is_invalid(text: str) -> None:
     with pytest.raises(errors.Invalid):
         decode_cursor(text)
+
+
+async def test_names_of_a_repeated_list_add_up(library: Running) -> None:
+    """Of `sort=artist&sort=-title` neither is dropped."""
+    answer = await library.client.get("/api/tracks?sort=artist&sort=-title")
+    assert [track["title"] for track in answer["data"]] == list("gfedcba")
