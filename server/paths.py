@@ -7,6 +7,7 @@ opened component by component without following links, so that nothing swapped i
 
 from __future__ import annotations
 
+import errno
 import html
 import os
 import re
@@ -134,19 +135,29 @@ def open_folder(root: bytes, folder: bytes) -> int:
 
     Raises `Outside`, or OSError when it isn't there, isn't a folder, or changes on the way.
     """
-    way = real(root, folder)
-    descriptor = os.open(os.path.realpath(root), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    for name in filter(None, way.split(b"/")):
+    try:
+        return _walk(root, folder)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+    # A link on the way: fine as long as it stays inside, but then its real way is the one that is walked.
+    return _walk(os.path.realpath(root), real(root, folder))
+
+
+def _walk(root: bytes, folder: bytes) -> int:
+    """Open a folder component by component, following no link below the root."""
+    descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for name in (*folder.split(b"/"), b"."):
+        if not name:
+            continue
+        # What was opened by its path alone can't be listed or synced, so the last step opens it for real.
+        mode = os.O_RDONLY if name == b"." else os.O_PATH
         try:
-            inner = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+            inner = os.open(name, mode | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
         finally:
             os.close(descriptor)
         descriptor = inner
-    try:
-        # What was opened by its path alone can't be listed or synced.
-        return os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=descriptor)
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 # -- judging text

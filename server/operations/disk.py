@@ -55,10 +55,11 @@ class Disk:
     def folder(self, place: Place) -> Iterator[int | None]:
         """The open folder that a place lies in; None when it isn't there."""
         try:
-            descriptor = paths.open_folder(self.root(place), os.path.dirname(place.path))
+            descriptor = paths.open_folder(self.roots[place.library_directory_id], os.path.dirname(place.path))
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
+            self.root(place)
             yield None
             return
         try:

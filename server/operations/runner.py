@@ -29,12 +29,17 @@ class OperationRunner:
         self._max_concurrent = max_concurrent
         self._running: dict[str, Job] = {}
         self._stuck: set[str] = set()
+        self._pool = ThreadPoolExecutor(max_concurrent, thread_name_prefix="file-operations")
         self._wake = asyncio.Event()
         self._ended = asyncio.Condition()
 
     def wake(self) -> None:
         """Something may be waiting."""
         self._wake.set()
+
+    def is_stuck(self) -> bool:
+        """Whether a job can neither be finished nor taken back just now."""
+        return bool(self._stuck)
 
     async def next_end(self) -> None:
         """Wait until a job ends, or gets stuck."""
@@ -43,12 +48,11 @@ class OperationRunner:
 
     async def run(self) -> None:
         self.tools.stop.clear()
-        pool = ThreadPoolExecutor(self._max_concurrent, thread_name_prefix="file-operations")
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
                     try:
-                        await self._launch_ready(group, pool)
+                        await self._launch_ready(group)
                     except (errors.Unavailable, errors.DiskFull) as error:
                         logger.error("the journal can't be worked on; trying again", error=str(error))
                         asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
@@ -56,9 +60,9 @@ class OperationRunner:
                     self._wake.clear()
         finally:
             # Not waited for: a thread that hangs in a network mount must not keep the server from ending.
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _launch_ready(self, group: asyncio.TaskGroup, pool: ThreadPoolExecutor) -> None:
+    async def _launch_ready(self, group: asyncio.TaskGroup) -> None:
         database = self.tools.database
         jobs = jobs_of(await store.active(database.direct, WINDOW))
         # Jobs that were at work when the server ended come first: their files are between two places.
@@ -78,12 +82,12 @@ class OperationRunner:
             if members:
                 whole = Job(job.id, tuple(members))
                 self._running[job.id] = whole
-                group.create_task(self._work(whole, pool), name=f"job {job.id}")
+                group.create_task(self._work(whole), name=f"job {job.id}")
 
-    async def _work(self, job: Job, pool: ThreadPoolExecutor) -> None:
+    async def _work(self, job: Job) -> None:
         is_over = False
         try:
-            is_over = await Attempt(job, self.tools, pool).run()
+            is_over = await Attempt(job, self.tools, self._pool).run()
         except Stopped:
             logger.info("a job waits for the next start", job=job.id)
         except (errors.Unavailable, errors.DiskFull) as error:

@@ -11,13 +11,12 @@ from server.api.fields import Flag, Id, PageQuery, Repeated, StrictSchema, Text,
 from server.operations.model import OnConflict, State
 from server.tracks.schemas import BulkFilter
 
-_BOOLEAN: Mapping[str, Any] = {"truthy": {True}, "falsy": {False}}
 # Not `Text`: a NUL in a path is for the path rules to refuse, with their code.
 _Path = fields.String
 
 
-def _flag(default: bool) -> fields.Boolean:
-    return fields.Boolean(load_default=default, **_BOOLEAN)
+def _flag(default: bool) -> Flag:
+    return Flag(load_default=default)
 
 
 class MoveBody(StrictSchema):
@@ -54,12 +53,12 @@ class ItemBody(StrictSchema):
     library_directory_id = Id()
     destination_path = _Path()
     new_name = _Path()
-    keep_extension = fields.Boolean(**_BOOLEAN)
-    create_directories = fields.Boolean(**_BOOLEAN)
+    keep_extension = Flag()
+    create_directories = Flag()
     on_conflict = fields.Enum(OnConflict, by_value=True)
-    with_sidecars = fields.Boolean(**_BOOLEAN)
-    permanent = fields.Boolean(**_BOOLEAN)
-    confirm = fields.Boolean(**_BOOLEAN)
+    with_sidecars = Flag()
+    permanent = Flag()
+    confirm = Flag()
 
     @validates_schema
     def _fits_its_kind(self, data: Mapping[str, Any], **_: Any) -> None:
