@@ -37,25 +37,6 @@ class Tools:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Tracks that some files may be: those whose own file isn't where their row says, as it was seen on disk."""
-
-    free: Sequence[Row]
-
-    async def still_free(self, tx: Connection, tracks: TrackService) -> list[Row]:
-        """The same tracks as they are within a transaction, without those that another scan has moved meanwhile."""
-        if not self.free:
-            return []
-        known = {row["pk"]: row for row in self.free}
-        rows = await tracks.by_pks(tx, list(known))
-        return [
-            row
-            for row in rows
-            if row["path"] == known[row["pk"]]["path"] and row["updated_at"] == known[row["pk"]]["updated_at"]
-        ]
-
-
 class Intake:
     """Takes files of one library directory into the library."""
 
@@ -63,24 +44,27 @@ class Intake:
         self._tools = tools
         self._directory = directory
 
-    async def candidates(self, outcomes: Sequence[Outcome]) -> Candidates:
-        """To be called before the transaction: it looks at the disk."""
+    async def candidates(self, outcomes: Sequence[Outcome]) -> list[Row]:
+        """Tracks that some files may be: those whose own file isn't where their row says.
+
+        To be called before the transaction, since it looks at the disk.
+        """
         reads = [outcome.read for outcome in outcomes if outcome.read is not None]
         hashes = sorted({read["audio_hash"] for read in reads if read["audio_hash"]})
         inodes = sorted({read["file_inode"] for read in reads})
-        return Candidates(await self._free(hashes, inodes))
+        return await self._free(hashes, inodes)
 
-    async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Candidates, counts: Counts) -> list[str]:
-        """Write what was read; adds to `counts`. Returns the ids of the tracks that the files are, in their order."""
+    async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Sequence[Row]) -> Counts:
+        """Write what was read; says what came of it."""
         tracks = self._tools.tracks
         whole = [outcome for outcome in outcomes if outcome.read is not None]
         at_place: dict[bytes, list[Row]] = {}
         rows = await tracks.by_paths(tx, self._directory.id, [outcome.path for outcome in whole])
         for row in sorted(rows, key=lambda row: (row["missing_since"] is not None, row["pk"])):
             at_place.setdefault(bytes(row["path"]), []).append(row)
-        free = await candidates.still_free(tx, tracks)
+        free = await self._still_free(tx, candidates)
         matches = identity.match(self._directory.id, whole, at_place, free)
-        counts.missing += await tracks.mark_missing(tx, [row["pk"] for row in matches.displaced])
+        missing = await tracks.mark_missing(tx, [row["pk"] for row in matches.displaced])
         moves = [Move(row, self._directory.id, outcome.path, outcome.read or {}) for outcome, row in matches.moved]
         await tracks.relocate(tx, moves)
         taken = await tracks.take_in(tx, [(row, outcome.read or {}) for outcome, row in matches.known])
@@ -89,31 +73,41 @@ class Intake:
             [outcome.row for outcome in matches.new if outcome.row is not None],
             [outcome.json for outcome in matches.new if outcome.json is not None],
         )
-        counts.moved += len(moves)
-        counts.updated += len(taken.updated)
-        counts.restored += len(taken.restored)
-        counts.unchanged += len(taken.unchanged)
-        counts.added += len(added)
-        ids = {outcome.path: row["id"] for outcome, row in (*matches.moved, *matches.known)}
-        return [ids.get(outcome.path, outcome.track_id) for outcome in whole]
+        return Counts(
+            added=len(added),
+            updated=len(taken.updated),
+            moved=len(moves),
+            restored=len(taken.restored),
+            missing=missing,
+            unchanged=len(taken.unchanged),
+        )
 
-    async def recognise(self, entries: Sequence[Entry], counts: Counts) -> list[Entry]:
-        """Move the tracks whose very file has only got another path; returns the entries that must be read.
+    async def moved_candidates(self, entries: Sequence[Entry]) -> list[Row]:
+        """Tracks whose very file may be one of the entries, under another path now."""
+        return await self._free([], sorted({entry.inode for entry in entries}))
+
+    async def move(self, tx: Tx, entries: Sequence[Entry], candidates: Sequence[Row]) -> tuple[int, list[Entry]]:
+        """Move tracks whose very file has only got another path; returns how many, and the entries to be read.
 
         The same device, inode, size and time of change are the same file, so that nothing needs to be opened.
         """
-        free = await self._free([], sorted({entry.inode for entry in entries}))
-        if not free:
-            return list(entries)
         tracks = self._tools.tracks
-        async with self._tools.uow() as tx:
-            rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries])
-            taken = {bytes(row["path"]) for row in rows if row["missing_since"] is None}
-            still_free = await Candidates(free).still_free(tx, tracks)
-            pairs, rest = identity.recognise(entries, still_free, taken)
-            await tracks.relocate(tx, [Move(row, self._directory.id, entry.path, {}) for entry, row in pairs])
-        counts.moved += len(pairs)
-        return rest
+        rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries])
+        taken = {bytes(row["path"]) for row in rows if row["missing_since"] is None}
+        pairs, rest = identity.recognise(entries, await self._still_free(tx, candidates), taken)
+        await tracks.relocate(tx, [Move(row, self._directory.id, entry.path, {}) for entry, row in pairs])
+        return len(pairs), rest
+
+    async def _still_free(self, tx: Connection, candidates: Sequence[Row]) -> list[Row]:
+        """The same tracks as they are within a transaction, without those that another scan has moved meanwhile."""
+        if not candidates:
+            return []
+        known = {row["pk"]: (row["library_directory_id"], row["path"], row["updated_at"]) for row in candidates}
+        return [
+            row
+            for row in await self._tools.tracks.by_pks(tx, list(known))
+            if (row["library_directory_id"], row["path"], row["updated_at"]) == known[row["pk"]]
+        ]
 
     async def _free(self, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
         """Tracks with one of the hashes or inodes whose own file isn't where it was: looked up on disk."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -51,6 +51,15 @@ class Counts:
     missing: int = 0
     unchanged: int = 0
     failed: int = 0
+
+    def add(self, other: Counts) -> None:
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def plus(self, other: Counts) -> Counts:
+        total = replace(self)
+        total.add(other)
+        return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-from server import ids
+from server import errors, ids, log
 from server.db.database import Row
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.model import LibraryDirectory
 from server.scanning import store
-from server.scanning.intake import Intake, Tools, gone
+from server.scanning.intake import Intake, Tools, Tx, gone
 from server.scanning.model import Counts, Failure, Scan, Strategy
 from server.scanning.part import Part
 from server.scanning.plan import compare
@@ -22,11 +23,13 @@ from server.scanning.walk import Chunk, Entry, Options, Problem, Walk
 from server.scanning.workers import HUNG, Request
 from server.tracks.model import FileFacts
 
+logger = log.get(__name__)
 REQUEST_FILES = 32
 REQUEST_BYTES = 64 * 1024 * 1024
 BATCH = 500
 ROWS = 5000
 WALK_PATIENCE_SECONDS = 20.0
+RETRY_SECONDS = 1.0
 _END = None
 
 
@@ -61,6 +64,7 @@ class ScanRun:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
+    is_waiting: bool = False  # for a database that is locked
     _failures: list[Failure] = field(default_factory=list)
     _unknown: list[bytes] = field(default_factory=list)
     _unseen: array[int] = field(default_factory=lambda: array("q"))
@@ -182,15 +186,56 @@ class ScanRun:
         growing = self.growing()
         to_read = [entry for entry in plan.to_read if entry.path not in growing] if growing else plan.to_read
         if to_read and self.scan.strategy is not Strategy.FULL:
-            to_read = await Intake(self.tools, self.directory).recognise(to_read, self.counts)
+            to_read = await self._recognise(to_read)
         self.progress.done += len(entries) - len(to_read)
         self.report(self.progress)
         return to_read
 
     async def _restore(self, track_ids: Sequence[str]) -> None:
         for start in range(0, len(track_ids), BATCH):
-            async with self.tools.uow() as tx:
-                self.counts.restored += await self.tools.tracks.mark_found(tx, track_ids[start : start + BATCH])
+            batch = track_ids[start : start + BATCH]
+            await self._commit(partial(self._mark_found, batch))
+
+    async def _mark_found(self, track_ids: Sequence[str], tx: Tx) -> Counts:
+        return Counts(restored=await self.tools.tracks.mark_found(tx, track_ids))
+
+    async def _commit(self, write: Callable[[Tx], Awaitable[Counts]]) -> None:
+        """Write in one transaction, and count what it did once it is committed.
+
+        A database that is locked or gone for a while is waited for: hours of scanning aren't thrown away for it.
+        """
+        while True:
+            try:
+                async with self.tools.uow() as tx:
+                    counts = await write(tx)
+                    failures = list(self._failures)
+                    await store.add_failures(tx, self.scan.id, failures)
+                    await store.update(tx, self.scan.id, {"counts": self.counts.plus(counts)})
+            except errors.Unavailable as error:
+                logger.warning("a scan has to wait for the database", scan=self.scan.id, error=str(error))
+                self.is_waiting = True
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self.is_waiting = False
+                self.counts.add(counts)
+                del self._failures[: len(failures)]
+                return
+
+    async def _recognise(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Move tracks whose very file has another path now; returns what must be read."""
+        intake = Intake(self.tools, self.directory)
+        free = await intake.moved_candidates(entries)
+        if not free:
+            return list(entries)
+        rest: list[Entry] = []
+
+        async def move(tx: Tx) -> Counts:
+            nonlocal rest
+            moved, rest = await intake.move(tx, entries, free)
+            return Counts(moved=moved)
+
+        await self._commit(move)
+        return rest
 
     # -- reading
 
@@ -248,11 +293,7 @@ class ScanRun:
             self._failures += outcome.failures[1:]
         intake = Intake(self.tools, self.directory)
         candidates = await intake.candidates(outcomes)
-        async with self.tools.uow() as tx:
-            await intake.write(tx, outcomes, candidates, self.counts)
-            pending, self._failures = self._failures, []
-            await store.add_failures(tx, self.scan.id, pending)
-            await store.update(tx, self.scan.id, {"counts": self.counts})
+        await self._commit(lambda tx: intake.write(tx, outcomes, candidates))
 
     # -- the end
 
@@ -277,13 +318,17 @@ class ScanRun:
         except Unresponsive as error:
             raise DirectoryWentAway(str(error)) from None
         paths = {row["pk"]: row["path"] for row in absent}
-        async with self.tools.uow() as tx:
+
+        async def mark(tx: Tx) -> Counts:
             still = [
                 row["pk"]
                 for row in await tracks.by_pks(tx, list(paths))
                 if row["path"] == paths[row["pk"]] and row["library_directory_id"] == directory.id
             ]
-            self.counts.missing += await tracks.mark_missing(tx, still)
+            return Counts(missing=await tracks.mark_missing(tx, still))
+
+        if paths:
+            await self._commit(mark)
 
     def remaining_failures(self) -> list[Failure]:
         """Failures that no batch has stored yet."""

@@ -42,6 +42,7 @@ class _Running:
     run: ScanRun
     task: asyncio.Task[None]
     is_cancelled: bool = False
+    is_waiting: bool = False  # for the database, to store its end
 
 
 class ScanService:
@@ -50,7 +51,7 @@ class ScanService:
     name = "scanner"
 
     def __init__(self, tools: Tools, bus: Bus, max_concurrent: int):
-        self._tools = tools
+        self.tools = tools
         self._bus = bus
         self._max_concurrent = max_concurrent
         self._running: dict[str, _Running] = {}
@@ -81,7 +82,7 @@ class ScanService:
     ) -> Scan:
         """Queue one scan of some parts of a directory. Raises as `start` does."""
         wanted = merged(parts)
-        directory = await self._tools.libraries.check(directory_id)
+        directory = await self.tools.libraries.check(directory_id)
         if not directory.is_available:
             raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
         scan = Scan(
@@ -93,11 +94,11 @@ class ScanService:
             state=State.QUEUED,
             counts=Counts(),
             error=None,
-            created_at=self._tools.clock.now_ms(),
+            created_at=self.tools.clock.now_ms(),
             started_at=None,
             finished_at=None,
         )
-        async with self._tools.uow() as tx:
+        async with self.tools.uow() as tx:
             if await store.active(tx, directory_id):
                 raise ScanActive
             await store.insert(tx, scan)
@@ -135,35 +136,35 @@ class ScanService:
         running = self._running.get(scan.id)
         if running is None or scan.state is not expected:
             raise errors.Conflict(f"the scan is {scan.state}, not {expected}")
-        async with self._tools.uow() as tx:
+        async with self.tools.uow() as tx:
             await store.update(tx, scan.id, {"state": state.value})
         running.run.go.set() if state is State.RUNNING else running.run.go.clear()
         return replace(scan, state=state, counts=running.run.counts)
 
     async def status(self, directory_id: str) -> Scan:
         """The directory's scan that is active, else its latest. Raises `NotFound`."""
-        await self._tools.libraries.get(directory_id)
-        active = await store.active(self._tools.database.direct, directory_id)
-        scan = active[0] if active else await store.latest(self._tools.database.direct, directory_id)
+        await self.tools.libraries.get(directory_id)
+        active = await store.active(self.tools.database.direct, directory_id)
+        scan = active[0] if active else await store.latest(self.tools.database.direct, directory_id)
         if scan is None:
             raise NoScan("this directory was never scanned")
         return self._live(scan)
 
     async def active(self) -> list[Scan]:
-        return [self._live(scan) for scan in await store.active(self._tools.database.direct)]
+        return [self._live(scan) for scan in await store.active(self.tools.database.direct)]
 
     async def history(self, directory_id: str | None, limit: int, offset: int) -> tuple[list[Scan], int]:
-        return await store.history(self._tools.database.direct, directory_id, limit, offset)
+        return await store.history(self.tools.database.direct, directory_id, limit, offset)
 
     async def get(self, scan_id: str) -> Scan:
-        scan = await store.get(self._tools.database.direct, scan_id)
+        scan = await store.get(self.tools.database.direct, scan_id)
         if scan is None:
             raise errors.NotFound(f"there is no scan {scan_id}")
         return self._live(scan)
 
     async def directory_status(self, directory_id: str) -> ScanStatus:
         """What the scanner is doing with a directory."""
-        state = await store.latest_state(self._tools.database.direct, directory_id)
+        state = await store.latest_state(self.tools.database.direct, directory_id)
         return _STATUS.get(state, ScanStatus.IDLE) if state is not None else ScanStatus.IDLE
 
     async def ended(self, scan_id: str) -> None:
@@ -188,11 +189,19 @@ class ScanService:
         return scan if running is None else replace(scan, counts=running.run.counts)
 
     async def _active(self, directory_id: str) -> Scan:
-        await self._tools.libraries.get(directory_id)
-        found = await store.active(self._tools.database.direct, directory_id)
+        await self.tools.libraries.get(directory_id)
+        found = await store.active(self.tools.database.direct, directory_id)
         if not found:
             raise NoScan
         return found[0]
+
+    def is_waiting(self, directory_id: str) -> bool:
+        """Whether the directory's scan is held up by a database that can't be written to."""
+        return any(
+            running.run.is_waiting or running.is_waiting
+            for running in self._running.values()
+            if running.run.directory.id == directory_id
+        )
 
     # -- the service
 
@@ -209,7 +218,7 @@ class ScanService:
                 self._wake.clear()
 
     async def _launch_queued(self, group: asyncio.TaskGroup) -> None:
-        for scan in await store.active(self._tools.database.direct):
+        for scan in await store.active(self.tools.database.direct):
             if len(self._running) >= self._max_concurrent:
                 break
             if scan.state is State.QUEUED and scan.id not in self._running:
@@ -217,23 +226,23 @@ class ScanService:
 
     async def _recover(self) -> None:
         """Scans that were at work when the server ended: what they wrote is kept, the next scan goes on from there."""
-        for scan in await store.active(self._tools.database.direct):
+        for scan in await store.active(self.tools.database.direct):
             if scan.state is not State.QUEUED:
                 await self._end(scan, State.FAILED, events.ScanFailed, error="interrupted: the server stopped")
 
     async def _launch(self, scan: Scan, group: asyncio.TaskGroup) -> None:
-        directory = await self._tools.libraries.get(scan.library_directory_id)
-        started = replace(scan, state=State.RUNNING, started_at=self._tools.clock.now_ms())
+        directory = await self.tools.libraries.get(scan.library_directory_id)
+        started = replace(scan, state=State.RUNNING, started_at=self.tools.clock.now_ms())
         began = time.monotonic()
         run = ScanRun(
             started,
             directory,
-            self._tools,
+            self.tools,
             lambda progress: self._report(started, progress, began),
             self._parts.get(scan.id, (Part(scan.path),)),
             lambda: self.growing(directory.id),
         )
-        async with self._tools.uow() as tx:
+        async with self.tools.uow() as tx:
             current = await store.get(tx, scan.id)
             if current is None or current.state is not State.QUEUED:
                 return  # cancelled meanwhile
@@ -260,7 +269,7 @@ class ScanService:
             await self._close(run, State.FAILED, events.ScanFailed, str(error))
         else:
             await self._close(run, State.COMPLETE, events.ScanComplete)
-            await self._tools.database.optimize()
+            await self.tools.database.optimize()
 
     async def _close(self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None) -> None:
         """Store how a scan ended. While the database can't take it (a full disk), it is tried again."""
@@ -271,6 +280,7 @@ class ScanService:
                 break
             except (errors.Unavailable, errors.DiskFull) as trouble:
                 logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
+                self._running[run.scan.id].is_waiting = True
                 await asyncio.sleep(RETRY_SECONDS)
         del self._running[run.scan.id]
         self._parts.pop(run.scan.id, None)
@@ -289,8 +299,8 @@ class ScanService:
         expected: State | None = None,
     ) -> Scan | None:
         """Store an end and announce it; None, and nothing is done, when the scan isn't in the expected state."""
-        now = self._tools.clock.now_ms()
-        async with self._tools.uow() as tx:
+        now = self.tools.clock.now_ms()
+        async with self.tools.uow() as tx:
             if expected is not None:
                 current = await store.get(tx, scan.id)
                 if current is None or current.state is not expected:
@@ -299,7 +309,7 @@ class ScanService:
             values = {"state": state.value, "finished_at": now, "counts": scan.counts, "error": error}
             await store.update(tx, scan.id, values)
             if state is State.COMPLETE:
-                await self._tools.libraries.scanned(tx, scan.library_directory_id, now)
+                await self.tools.libraries.scanned(tx, scan.library_directory_id, now)
             ended = await store.get(tx, scan.id)
             assert ended is not None
             tx.emit(kind(scan=ended.as_json(events.MAX_FAILURES)))

@@ -41,6 +41,10 @@ class _Worker:
         self._process = process
 
     @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
     def process_id(self) -> int:
         return self._process.pid
 
@@ -143,8 +147,11 @@ class WorkerPool:
 
     async def _take(self) -> _Worker:
         worker = await self._idle.get()
-        if worker is not None:
+        if worker is not None and worker.is_alive:
             return worker
+        if worker is not None:
+            # It ended while it had nothing to do, so no file is to blame.
+            self._started.discard(worker)
         try:
             worker = await _Worker.start()
         except BaseException:
