@@ -55,7 +55,7 @@ CREATE INDEX playlist_entries_track_id ON playlist_entries (track_id, playlist_i
 -- Smart playlists that wait to be evaluated again: since when changes have come (null: none), and when the clock alone
 -- asks for it. `version` grows with each change, so that one that comes during an evaluation isn't forgotten.
 CREATE TABLE playlist_refreshes (
-    playlist_id TEXT PRIMARY KEY REFERENCES playlists (id) ON DELETE CASCADE,
+    playlist_id TEXT PRIMARY KEY,
     first_change_at INTEGER,
     last_change_at INTEGER,
     clock_at INTEGER,

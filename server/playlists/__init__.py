@@ -1,1 +1,1 @@
-"""Owns playlists of every type and their folders: made by hand, filled by rules, or written down as they were played."""
+"""Owns playlists of every type and their folders: made by hand, filled by rules, or written down as played."""

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
 from server.clock import to_rfc3339
-from server.db.database import Row
 
 
 class Kind(StrEnum):
@@ -133,40 +130,3 @@ ENTRY_COLUMNS = (
     "id", "playlist_id", "rank", "track_id", "duration_ms", "title", "artist", "added_at", "played_at",
     "play_duration_ms", "deck", *REMARKS,
 )  # fmt: skip
-
-
-def playlist_from_row(row: Row) -> Playlist:
-    kind = Kind(row["type"])
-    return Playlist(
-        id=row["id"],
-        kind=kind,
-        name=row["name"],
-        parent_id=row["parent_id"],
-        description=row["description"],
-        color=row["color"],
-        icon=row["icon"],
-        criteria=None if row["criteria"] is None else orjson.loads(row["criteria"]),
-        is_favorite=bool(row["is_favorite"]),
-        is_readonly=bool(row["is_readonly"]),
-        track_count=row["track_count"],
-        total_duration_ms=row["total_duration_ms"],
-        last_refreshed=row["last_refreshed"],
-        session=_session(row) if kind is Kind.SESSION else None,
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _session(row: Row) -> Session:
-    return Session(
-        date=row["session_date"],
-        venue=row["venue"],
-        started_at=row["started_at"],
-        last_played_at=row["last_played_at"],
-        duration_ms=row["session_duration_ms"],
-        finalized_at=row["finalized_at"],
-    )
-
-
-def entry_from_row(row: Row) -> Entry:
-    return Entry(**{name: row[name] for name in ENTRY_COLUMNS})

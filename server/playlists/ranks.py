@@ -40,7 +40,7 @@ def spread(count: int, before: int | None, after: int | None) -> list[int] | Non
             return None
         step = max(step, 1)
         ranks = [before + (index + 1) * step for index in range(count)]
-    return ranks if not ranks or (-_BOUND < ranks[0] and ranks[-1] < _BOUND) else None
+    return ranks if not ranks or (ranks[0] > -_BOUND and ranks[-1] < _BOUND) else None
 
 
 def plan(ranks: Sequence[int | None]) -> dict[int, int]:
