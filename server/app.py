@@ -40,6 +40,14 @@ from server.operations import routes as operation_routes
 from server.operations.organize import Organizer
 from server.operations.runner import OperationRunner
 from server.operations.service import OperationService
+from server.playlists import routes as playlist_routes
+from server.playlists import special_routes as special_playlist_routes
+from server.playlists.explanations import Explanations
+from server.playlists.refresh import SmartMarker, SmartRefresher
+from server.playlists.service import PlaylistService
+from server.playlists.silence import SessionKeeper
+from server.playlists.transfer import Transfer
+from server.playlists.upkeep import EntryUpkeep
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
 from server.scanning.intake import Tools
@@ -74,6 +82,8 @@ class App:
     tracks: TrackService
     libraries: LibraryService
     scans: ScanService
+    playlists: PlaylistService
+    refresher: SmartRefresher
     operations: OperationService
     workers: WorkerPool
     file_system: FileSystem
@@ -115,6 +125,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     libraries.scan_status = scans.directory_status
     file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, InFlight()))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
+    playlists = PlaylistService(database, uow, tracks, settings, clock)
+    refresher = SmartRefresher(database, uow, playlists.smart, clock)
     hub.serve_resource("track", tracks.resources)
 
     services: tuple[Service, ...] = (
@@ -123,6 +135,10 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         Retention(event_log, clock, config.event_retention_days),
         scans,
         HashBackfill(tools, scans),
+        EntryUpkeep(uow, event_log, bus, tracks, clock),
+        SmartMarker(uow, event_log, bus, refresher),
+        refresher,
+        SessionKeeper(playlists.sessions, clock),
         file_work,
     )
     metrics = _metrics(hub, event_log)
@@ -131,6 +147,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         *library_routes.routes(libraries),
         *scan_routes.routes(scans),
         *track_routes.routes(tracks),
+        *special_playlist_routes.routes(playlists, Transfer(database, uow, tracks, playlists, clock)),
+        *playlist_routes.routes(playlists, Explanations(database, tracks, playlists.smart)),
         *operation_routes.routes(
             operations,
             Organizer(database, tracks, operations),
@@ -150,8 +168,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
-        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, operations, workers,
-        file_system, services, tuple(routes), idempotency, http,
+        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans,
+        playlists, refresher, operations, workers, file_system, services, tuple(routes), idempotency, http,
     )  # fmt: skip
 
 
