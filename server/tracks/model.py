@@ -12,7 +12,7 @@ import orjson
 
 from server.metadata.key import Key
 from server.metadata.model import Metadata
-from server.tracks.fold import fold, fold_with_parts
+from server.tracks.fold import fold, fold_or_none, split_parts
 
 Values = dict[str, Any]
 
@@ -131,11 +131,12 @@ def path_values(path: bytes) -> Values:
     """The columns that follow from the path within the library directory, kept byte for byte beside a readable form."""
     readable = path.decode("utf-8", "replace")
     file_name = readable.rsplit("/", 1)[-1]
-    extension = os.path.splitext(file_name)[1]
+    stem, extension = os.path.splitext(file_name)
     return {
         "path": path,
         "relative_path": readable,
         "file_name": file_name,
+        "file_name_fold": fold(stem),
         "format": extension.removeprefix(".").lower(),
     }
 
@@ -180,11 +181,12 @@ def complete(row: Mapping[str, Any]) -> Values:
     parts: list[str] = []
     for name in FOLDED:
         text = values[name]
-        if name == "file_name":
+        if text and name == "file_name":
             text = os.path.splitext(text)[0]
-        folded, more = fold_with_parts(text) if text else ("", [])
-        values[f"{name}_fold"] = folded if folded or name == "file_name" else None
-        parts += more
+        elif name != "file_name":
+            values[f"{name}_fold"] = fold_or_none(text)
+        if text:
+            parts += split_parts(text)
     values["split_words"] = " ".join(dict.fromkeys(parts)) or None
     return values
 
