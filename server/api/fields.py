@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from server import clock, ids
 
+# True while a query is read, where everything is text. In JSON a number or a boolean is one, and text isn't.
+IS_QUERY: ContextVar[bool] = ContextVar("is_query", default=False)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 
@@ -45,10 +48,14 @@ class Timestamp(fields.Field[int]):
 
 
 class Flag(fields.Boolean):
-    """`true` or `false` in a query; 1 and 0 are understood too."""
+    """A boolean, and nothing that could be meant as one; in a query `true` or `false`."""
 
-    truthy = {"true", "1", True}  # noqa: RUF012 # marshmallow reads a set here
-    falsy = {"false", "0", False}  # noqa: RUF012
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if IS_QUERY.get():
+            value = {"true": True, "false": False}.get(value)
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
 
 
 class CommaList(fields.Field[list[str]]):
@@ -74,7 +81,8 @@ class CommaList(fields.Field[list[str]]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[str]:
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
             raise ValidationError("must be a list of names")
-        names = [name.strip() for part in value for name in part.split(",") if name.strip()]
+        parts = (part.split(",") if IS_QUERY.get() else [part] for part in value)
+        names = [name.strip() for names in parts for name in names if name.strip()]
         for name in names:
             if "\0" in name:
                 raise ValidationError("must not contain NUL")
@@ -103,13 +111,15 @@ class Text(fields.String):
 
 
 class WholeNumber(fields.Integer):
-    """A whole number of at most 64 bits: in a query as plain digits, in JSON (`strict`) as a number."""
+    """A whole number of at most 64 bits; in a query plain digits."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        is_text = isinstance(value, str) and not self.strict and _WHOLE.fullmatch(value) is not None
-        # To JSON Schema 5.0 is as whole as 5.
-        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        if not is_text and (not is_whole or isinstance(value, bool)):
+        if IS_QUERY.get():
+            is_one = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
+        else:
+            # To JSON Schema 5.0 is as whole as 5.
+            is_one = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if not is_one or isinstance(value, bool):
             raise ValidationError("must be a whole number")
         number = int(value)
         if not -(2**63) <= number < 2**63:
@@ -118,15 +128,14 @@ class WholeNumber(fields.Integer):
 
 
 class Number(fields.Float):
-    """A finite number: in a query as text, in JSON (`strict`) as a number."""
-
-    def __init__(self, *, strict: bool = False, **kwargs: Any):
-        super().__init__(allow_nan=False, **kwargs)
-        self.strict = strict
+    """A finite number."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
-        is_text = isinstance(value, str) and not self.strict and _DECIMAL.fullmatch(value) is not None
-        if not is_text and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+        if IS_QUERY.get():
+            is_one = isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+        else:
+            is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_one:
             raise ValidationError("must be a number")
         number = float(value)
         if not math.isfinite(number):
@@ -134,17 +143,8 @@ class Number(fields.Float):
         return number
 
 
-class TrueOrFalse(fields.Boolean):
-    """A JSON boolean, and nothing that could be meant as one."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError("must be true or false")
-        return value
-
-
 def integer(minimum: int | None = None, maximum: int | None = None, **kwargs: Any) -> WholeNumber:
-    """A whole number in a range; `strict=True` in a JSON body, where text isn't a number."""
+    """A whole number in a range."""
     return WholeNumber(validate=validate.Range(minimum, maximum), **kwargs)
 
 

@@ -14,7 +14,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.aiohttpparser import AIOHTTPParser
 
 from server import errors
-from server.api.fields import CommaList
+from server.api.fields import IS_QUERY, CommaList
 from server.api.route import Route
 
 _REMEMBERED_QUERIES = 2048
@@ -90,7 +90,11 @@ class Inputs:
         unquote_to_bytes(text).decode()  # UnicodeDecodeError, which is a 400, instead of replacement characters
         schema = route.query or _NO_QUERY
         _refuse_repeats(schema, request)
-        values: Mapping[str, Any] = await self._parser.parse(schema, request, location="query", unknown=RAISE)
+        token = IS_QUERY.set(True)
+        try:
+            values: Mapping[str, Any] = await self._parser.parse(schema, request, location="query", unknown=RAISE)
+        finally:
+            IS_QUERY.reset(token)
         if len(text) <= 1024:
             self._remembered[key] = values
             if len(self._remembered) > _REMEMBERED_QUERIES:

@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from server import errors
 from server.api.answer import Answer, Pagination, created, ok
-from server.api.fields import Flag, StrictSchema, Text, TrueOrFalse, integer
+from server.api.fields import Flag, StrictSchema, Text, integer
 from server.api.route import Call, Route
 from server.libraries.service import DirectoryExists, LibraryService, Nested
 
@@ -26,15 +26,15 @@ def _globs() -> fields.List[str]:
 
 class ChangeBody(StrictSchema):
     name = Text(validate=validate.Length(1, 200))
-    is_active = TrueOrFalse()
-    is_removable = TrueOrFalse()
-    recursive_scan = TrueOrFalse()
-    max_depth = integer(-1, 1000, strict=True)
+    is_active = Flag()
+    is_removable = Flag()
+    recursive_scan = Flag()
+    max_depth = integer(-1, 1000)
     scan_patterns = _globs()
     exclude_patterns = _globs()
-    follow_symlinks = TrueOrFalse()
-    priority = integer(-1000, 1000, strict=True)
-    watch = TrueOrFalse()
+    follow_symlinks = Flag()
+    priority = integer(-1000, 1000)
+    watch = Flag()
 
 
 class AddBody(ChangeBody):
@@ -73,6 +73,8 @@ class LibraryDirectory(Schema):
     follow_symlinks = fields.Boolean(required=True)
     priority = fields.Integer(required=True)
     watch = fields.Boolean(required=True)
+    watch_state = fields.String(required=True, metadata={"description": "off, watching or polling"})
+    watch_detail = fields.String(required=True, allow_none=True)
     last_scan = fields.DateTime(required=True, allow_none=True)
     scan_status = fields.String(required=True)
     total_tracks = fields.Integer(required=True)

@@ -16,13 +16,12 @@ from server.api.fields import (
     StrictSchema,
     Text,
     Timestamp,
-    TrueOrFalse,
     integer,
     number,
 )
 from server.metadata import key as keys
 from server.metadata.key import Key
-from server.tracks.facets import FACETS
+from server.tracks import facets
 from server.tracks.filters import EQUALS, MOMENTS, RANGES
 from server.tracks.listing import SORTABLE
 
@@ -94,7 +93,7 @@ class SearchQuery(FilterQuery):  # type: ignore[valid-type, misc] # the base is 
 
 
 class FacetsQuery(FilterQuery):  # type: ignore[valid-type, misc] # the base is made from the filters' table
-    fields = CommaList(one_of=frozenset(FACETS), required=True)
+    fields = CommaList(one_of=facets.NAMES, required=True)
     limit = integer(1, 1000, load_default=100)
 
 
@@ -114,12 +113,12 @@ def _texts() -> fields.List[str]:
 class Edits(StrictSchema):
     """A user's edit. Null takes the value back: the file's own, or none."""
 
-    rating = integer(0, 5, allow_none=True, strict=True)
+    rating = integer(0, 5, allow_none=True)
     color_tag = _text(64)
-    energy_level = integer(0, 10, allow_none=True, strict=True)
-    is_favorite = TrueOrFalse()
+    energy_level = integer(0, 10, allow_none=True)
+    is_favorite = Flag()
     tags = _texts()
-    bpm = number(1, 1000, allow_none=True, strict=True)
+    bpm = number(1, 1000, allow_none=True)
     key = KeyText(allow_none=True)
     title = Text(allow_none=True, validate=validate.Length(1, 4096))
     artist = _text()
@@ -128,19 +127,19 @@ class Edits(StrictSchema):
     album_artist = _text()
     genre = _text()
     genres = _texts()
-    year = integer(0, 9999, allow_none=True, strict=True)
+    year = integer(0, 9999, allow_none=True)
     date = _text(64)
-    track_number = integer(0, 99999, allow_none=True, strict=True)
-    track_total = integer(0, 99999, allow_none=True, strict=True)
-    disc_number = integer(0, 9999, allow_none=True, strict=True)
-    disc_total = integer(0, 9999, allow_none=True, strict=True)
+    track_number = integer(0, 99999, allow_none=True)
+    track_total = integer(0, 99999, allow_none=True)
+    disc_number = integer(0, 9999, allow_none=True)
+    disc_total = integer(0, 9999, allow_none=True)
     comment = _text(65536)
     composer = _text()
     remixer = _text()
     label = _text()
     isrc = _text(64)
     grouping = _text()
-    compilation = TrueOrFalse(allow_none=True)
+    compilation = Flag(allow_none=True)
 
     @validates_schema
     def _is_not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
