@@ -372,6 +372,28 @@ class TrackService:
         """Where a track's library directory lies, and whether it can be reached."""
         return (await self._known_locations()).get(row["library_directory_id"])
 
+    async def shared_audio(self, connection: Connection, ids: Sequence[str]) -> list[str]:
+        """The audio hashes of some tracks that other tracks have, too."""
+        return await self._store.shared_audio(connection, ids)
+
+    async def all_shared_audio(self, connection: Connection) -> list[str]:
+        """The audio hashes that several tracks have."""
+        return await self._store.all_shared_audio(connection)
+
+    async def assign_groups(self, tx: Tx, groups: Sequence[tuple[Row, str | None]]) -> None:
+        """Say which group of duplicates each track belongs to (None: to none); that is no edit of the track."""
+        changed = [(row, {"duplicate_group_id": group}) for row, group in groups if row["duplicate_group_id"] != group]
+        await self._write(tx, changed)
+        for batch in events.batches(changed):
+            tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in batch), fields=("duplicate_group_id",)))
+
+    async def merge(self, tx: Tx, row: Row, values: Values) -> None:
+        """Columns that a track takes over from its duplicates, or gives back; announced when they differ."""
+        changed = _differing(row, model.complete({**as_dict(row), **values}))
+        if changed:
+            await self._write(tx, [(row, {**changed, "updated_at": self._clock.now_ms()})])
+            tx.emit(events.TrackUpdated(ids=(row["id"],), fields=_named([changed])))
+
     async def locations(self, connection: Connection) -> dict[str, Location]:
         return await self._store.locations(connection)
 

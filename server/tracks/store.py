@@ -147,6 +147,24 @@ class TrackStore:
             )
         )
 
+    async def shared_audio(self, connection: Connection, ids: Sequence[str]) -> list[str]:
+        """The audio hashes of some tracks that other tracks have, too."""
+        return await connection.fetch_values(
+            """
+            SELECT DISTINCT own.audio_hash FROM tracks own
+            WHERE own.id IN :ids AND own.audio_hash IS NOT NULL AND EXISTS (
+                SELECT 1 FROM tracks other WHERE other.audio_hash = own.audio_hash AND other.pk <> own.pk
+            )
+            """,
+            {"ids": list(ids)},
+        )
+
+    async def all_shared_audio(self, connection: Connection) -> list[str]:
+        """The audio hashes that several tracks have."""
+        return await connection.fetch_values(
+            "SELECT audio_hash FROM tracks WHERE audio_hash IS NOT NULL GROUP BY audio_hash HAVING count(*) > 1"
+        )
+
     async def hash_pending(self, connection: Connection, library_directory_id: str, limit: int) -> list[Row]:
         return list(
             await connection.fetch_all(
