@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
+NOT_IN_BACKUPS = ("event_head",)
 
 
 class Dialect(StrEnum):
@@ -96,7 +97,11 @@ class Database(abc.ABC):
 
     @abc.abstractmethod
     async def backup(self, target: str) -> None:
-        """Write a consistent copy of the whole database to the file `target` while others go on working."""
+        """Write a consistent copy of the database to the file `target` while others go on working.
+
+        The copy lacks the rows of `NOT_IN_BACKUPS`: who starts from it begins another epoch of the event log, since
+        clients may have seen events that came after the copy was made.
+        """
 
     @abc.abstractmethod
     async def size_bytes(self) -> int: ...

@@ -13,7 +13,7 @@ import asyncpg
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import Connection, Database, Dialect, Params, Row, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, transaction
 
 CHANNEL = "mismo_events"
 POOL_SIZE = 8
@@ -134,7 +134,12 @@ class PostgresDatabase(Database):
         if dump is None:
             raise errors.Unavailable("pg_dump isn't installed, and a PostgreSQL database is backed up with it")
         process = await asyncio.create_subprocess_exec(
-            dump, "--format=custom", f"--file={target}", f"--dbname={self.url}", stderr=asyncio.subprocess.PIPE
+            dump,
+            "--format=custom",
+            *(f"--exclude-table-data={table}" for table in NOT_IN_BACKUPS),
+            f"--file={target}",
+            f"--dbname={self.url}",
+            stderr=asyncio.subprocess.PIPE,
         )
         _, complaint = await process.communicate()
         if process.returncode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import Connection, Database, Dialect, Params, Row, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, transaction
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
@@ -203,6 +203,7 @@ class SqliteDatabase(Database):
                 await reader.execute("VACUUM INTO :target", {"target": target})
             finally:
                 await reader.execute("PRAGMA query_only = ON")
+        await asyncio.to_thread(_finish_backup, target)
 
     async def size_bytes(self) -> int:
         return sum(file.stat().st_size for file in self.path.parent.glob(self.path.name + "*"))
@@ -230,6 +231,13 @@ async def _commit(writer: SqliteConnection) -> None:
         # must not inherit it.
         await writer.roll_back()
         raise
+
+
+def _finish_backup(target: str) -> None:
+    with closing(sqlite3.connect(target)) as copy, copy:
+        tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table in tables.intersection(NOT_IN_BACKUPS):
+            copy.execute(f"DELETE FROM {table}")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

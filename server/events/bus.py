@@ -32,7 +32,8 @@ class Bus:
         self._log = event_log
         self._now_ms = now_ms
         self._listeners: list[Listener] = []
-        self.published = 0
+        # What stands in the log by now is nobody's news; all that comes after is, also before `run` begins.
+        self.published = event_log.seq
         self._advanced = asyncio.Condition()
 
     def attach(self, listener: Listener) -> None:
@@ -45,7 +46,6 @@ class Bus:
             listener.transient(event, now)
 
     async def run(self) -> None:
-        self.published = self._log.seq
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
             while True:

@@ -36,38 +36,58 @@ class Consumer(abc.ABC):
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
         """Do what follows from some events, oldest first."""
 
+    async def start_over(self, tx: Transaction[Event]) -> None:
+        """Take the present state instead of events that were forgotten before this reaction read them.
+
+        Called for a reaction that is new on an old log, or whose server was off for longer than the log reaches back.
+        """
+        logger.warning("events were forgotten before a reaction read them", consumer=self.name)
+
     async def run(self) -> None:
-        after = await self._stored_place()
+        after: int | None = None
         while True:
-            await self._bus.beyond(after)
             try:
+                if after is None:
+                    after = await self._begin()
+                await self._bus.beyond(after)
                 after = await self._step(after)
             except (errors.Unavailable, errors.DiskFull) as error:
                 logger.warning("a reaction has to wait", consumer=self.name, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _begin(self) -> int:
+        """The place to go on from."""
+        async with self._uow() as tx:
+            place = await self._stored_place(tx)
+            head = await tx.fetch_one("SELECT seq, oldest_seq FROM event_head WHERE id = 1")
+            if head is not None and place < head["oldest_seq"] - 1:
+                await self.start_over(tx)
+                place = head["oldest_seq"] - 1
+                await self._store_place(tx, place)
+        return place
+
     async def _step(self, after: int) -> int:
+        published = self._bus.published
         entries = await self._log.read(after, BATCH)
         if not entries:
-            return after
+            return published  # the events were forgotten meanwhile
         async with self._uow() as tx:
             place = await self._lock_place(tx)
             news = [entry for entry in entries if entry.seq > place]
             if news:
                 await self.react(tx, news)
-                await tx.execute(
-                    "UPDATE event_consumers SET seq = :seq WHERE name = :name",
-                    {"seq": news[-1].seq, "name": self.name},
-                )
-        return entries[-1].seq
+                await self._store_place(tx, news[-1].seq)
+        return max(place, entries[-1].seq)
 
-    async def _stored_place(self) -> int:
-        async with self._uow() as tx:
-            await tx.execute(
-                "INSERT INTO event_consumers (name, seq) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING",
-                {"name": self.name},
-            )
-            return await self._lock_place(tx)
+    async def _stored_place(self, tx: Transaction[Event]) -> int:
+        await tx.execute(
+            "INSERT INTO event_consumers (name, seq) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING",
+            {"name": self.name},
+        )
+        return await self._lock_place(tx)
+
+    async def _store_place(self, tx: Transaction[Event], seq: int) -> None:
+        await tx.execute("UPDATE event_consumers SET seq = :seq WHERE name = :name", {"seq": seq, "name": self.name})
 
     async def _lock_place(self, connection: Connection) -> int:
         lock = " FOR UPDATE" if connection.dialect is Dialect.POSTGRES else ""

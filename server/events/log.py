@@ -12,7 +12,10 @@ from server import ids
 from server.clock import Clock
 from server.db.database import Connection, Database
 from server.events import changes
-from server.events.model import Entry, Event, Recorded, ResourceEvent
+from server.events.model import Entry, Event, Recorded, ResourceEvent, SpanEvent
+
+DAY_MS = 24 * 3600 * 1000
+UNREAD_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,15 @@ class EventLog:
         self.woken = asyncio.Event()
 
     async def open(self) -> None:
-        """Read the head; a database without one (new) gets its epoch here."""
+        """Read the head; a database without one (new, or made from a backup) gets its epoch here."""
         async with self._database.write() as connection:
             await connection.execute(
                 """
-                INSERT INTO event_head (id, seq, oldest_seq, epoch) VALUES (1, 0, 1, :epoch)
+                INSERT INTO event_head (id, seq, oldest_seq, epoch)
+                SELECT 1, coalesce(max(seq), 0), coalesce((SELECT min(seq) FROM events), max(seq) + 1, 1), :epoch
+                FROM (SELECT seq FROM events UNION ALL SELECT seq FROM changes
+                    UNION ALL SELECT seq FROM event_consumers) AS numbers
+                WHERE true
                 ON CONFLICT (id) DO NOTHING
                 """,
                 {"epoch": ids.new_id().replace("-", "")},
@@ -75,6 +82,8 @@ class EventLog:
         for event in recorded:
             if isinstance(event, ResourceEvent):
                 await changes.stamp(connection, event, seq + 1, now)
+            elif isinstance(event, SpanEvent):
+                await changes.stamp_span(connection, event, seq + 1)
             seq += _weight(event)
             rows.append(
                 {
@@ -108,19 +117,28 @@ class EventLog:
         return [Entry(row[0], row[1], row[2], orjson.loads(row[3]), row[4]) for row in rows]
 
     async def forget(self, before_ms: int) -> int:
-        """Delete events and tombstones older than a moment; returns how many events went."""
+        """Delete events older than a moment, and the tombstones that go with them; returns how many events went.
+
+        What a reaction inside the server hasn't read yet stays for another `UNREAD_DAYS`.
+        """
         async with self._database.write() as connection:
-            oldest = await connection.fetch_value(
-                "SELECT coalesce(max(seq), 0) + 1 FROM events WHERE ts < :before", {"before": before_ms}
+            last = await connection.fetch_value(
+                """
+                SELECT max(seq) FROM events WHERE ts < :unread_before
+                OR (ts < :before AND seq <= coalesce((SELECT min(seq) FROM event_consumers), seq))
+                """,
+                {"before": before_ms, "unread_before": before_ms - UNREAD_DAYS * DAY_MS},
             )
-            gone = await connection.execute("DELETE FROM events WHERE ts < :before", {"before": before_ms})
-            await connection.execute(
-                "UPDATE event_head SET oldest_seq = :oldest WHERE id = 1 AND oldest_seq < :oldest", {"oldest": oldest}
-            )
-            await changes.forget(connection, before_ms)
+            if last is None:
+                return 0
+            gone = await connection.execute("DELETE FROM events WHERE seq <= :last", {"last": last})
+            await connection.execute("UPDATE event_head SET oldest_seq = :oldest WHERE id = 1", {"oldest": last + 1})
+            await changes.forget(connection, last)
         await self.refresh()
         return gone
 
 
 def _weight(event: Event) -> int:
+    if isinstance(event, SpanEvent):
+        return max(1, event.last_key - event.first_key + 1)
     return len(event.ids) if isinstance(event, ResourceEvent) else 1

@@ -65,6 +65,23 @@ class ResourceEvent(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpanEvent(Recorded):
+    """A change to all resources of one kind that belong to a `scope`, told once, whatever their number.
+
+    It takes one number of the log for each row number from `first_key` to `last_key`, so that a delta sync can stop
+    and go on between any two of the resources, though nothing is written for any of them.
+    """
+
+    resource: ClassVar[str]
+    scope: str
+    first_key: int
+    last_key: int
+
+    def data(self) -> dict[str, Any]:
+        return {key: value for key, value in super().data().items() if key not in ("scope", "first_key", "last_key")}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transient(Event):
     """Progress: without a number, not kept, may be coalesced or dropped.
 
@@ -79,7 +96,7 @@ class Transient(Event):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A recorded event as it stands in the log. `ts` in Unix milliseconds; `first_seq` as in `ResourceEvent`."""
+    """A recorded event as it stands in the log. `ts` in Unix milliseconds."""
 
     seq: int
     ts: int

@@ -70,17 +70,20 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[R
     await database.open()
     app = await application.build(config, database, clock)
     runner = Runner(app.http, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, config.host, 0).start()
-    url = f"http://{config.host}:{runner.addresses[0][1]}"
-    ending = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(Supervisor(app.services).run(ending))
-        try:
-            async with aiohttp.ClientSession() as session:
-                yield Running(app, url, Client(url, session, app.routes), session)
-        finally:
-            await app.hub.close()
-            ending.set()
-    await runner.cleanup()
-    await application.close(app)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, config.host, 0).start()
+        url = f"http://{config.host}:{runner.addresses[0][1]}"
+        ending = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Supervisor(app.services).run(ending))
+            try:
+                async with aiohttp.ClientSession() as session:
+                    yield Running(app, url, Client(url, session, app.routes), session)
+            finally:
+                await app.hub.close()
+                ending.set()
+    finally:
+        # Also after a service failed: a connection that is left open would keep the run from ending.
+        await runner.cleanup()
+        await application.close(app)
