@@ -380,6 +380,10 @@ class TrackService:
         """The audio hashes that several tracks have."""
         return await self._store.all_shared_audio(connection)
 
+    async def groups_where(self, connection: Connection, where: Where) -> list[str]:
+        """The groups of duplicates that tracks which fulfil a condition belong to."""
+        return await self._store.groups_where(connection, where)
+
     async def assign_groups(self, tx: Tx, groups: Sequence[tuple[Row, str | None]]) -> None:
         """Say which group of duplicates each track belongs to (None: to none); that is no edit of the track."""
         changed = [(row, {"duplicate_group_id": group}) for row, group in groups if row["duplicate_group_id"] != group]

@@ -165,6 +165,11 @@ class TrackStore:
             "SELECT audio_hash FROM tracks WHERE audio_hash IS NOT NULL GROUP BY audio_hash HAVING count(*) > 1"
         )
 
+    async def groups_where(self, connection: Connection, where: Where) -> list[str]:
+        return await connection.fetch_values(
+            f"SELECT DISTINCT duplicate_group_id FROM tracks{where.clause()}", where.params
+        )
+
     async def hash_pending(self, connection: Connection, library_directory_id: str, limit: int) -> list[Row]:
         return list(
             await connection.fetch_all(
