@@ -34,6 +34,7 @@ from server.events.model import Event
 from server.filesystem import FileSystem
 from server.libraries import routes as library_routes
 from server.libraries.in_flight import InFlight
+from server.libraries.monitor import MountMonitor
 from server.libraries.service import LibraryService
 from server.operations import attempt, trash
 from server.operations import routes as operation_routes
@@ -50,6 +51,7 @@ from server.playlists.transfer import Transfer
 from server.playlists.upkeep import EntryUpkeep
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
+from server.scanning.catchup import CatchUp
 from server.scanning.intake import Tools
 from server.scanning.service import ScanService
 from server.scanning.workers import WorkerPool
@@ -135,6 +137,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         Retention(event_log, clock, config.event_retention_days),
         scans,
         HashBackfill(tools, scans),
+        CatchUp(uow, event_log, bus, scans),
+        MountMonitor(libraries),
         EntryUpkeep(uow, event_log, bus, tracks, clock),
         SmartMarker(uow, event_log, bus, refresher),
         refresher,

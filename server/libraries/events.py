@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from server.events.model import Recorded
+from server.events.model import Recorded, SpanEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectoryAdded(Recorded):
+class DirectoryTracks(SpanEvent):
+    """Something that changes how all tracks of a directory read."""
+
+    resource: ClassVar[str] = "track"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryAdded(DirectoryTracks):
     """A folder is managed now, or again."""
 
     name: ClassVar[str] = "library:directory:added"
@@ -25,7 +32,7 @@ class DirectoryUpdated(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DirectoryRemoved(Recorded):
+class DirectoryRemoved(DirectoryTracks):
     """A folder isn't managed any more; its files are where they were."""
 
     name: ClassVar[str] = "library:directory:removed"
@@ -33,7 +40,7 @@ class DirectoryRemoved(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MediaConnected(Recorded):
+class MediaConnected(DirectoryTracks):
     """The drive of a directory is there again, and all its tracks with it."""
 
     name: ClassVar[str] = "library:media:connected"
@@ -42,7 +49,7 @@ class MediaConnected(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MediaDisconnected(Recorded):
+class MediaDisconnected(DirectoryTracks):
     """The drive of a directory is gone; its tracks read as missing until it comes back."""
 
     name: ClassVar[str] = "library:media:disconnected"

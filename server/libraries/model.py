@@ -42,6 +42,8 @@ class LibraryDirectory:
     follow_symlinks: bool
     priority: int
     watch: bool
+    watch_state: str
+    watch_detail: str | None
     last_scan: int | None
     created_at: int
     updated_at: int
@@ -78,6 +80,8 @@ class LibraryDirectory:
             "follow_symlinks": self.follow_symlinks,
             "priority": self.priority,
             "watch": self.watch,
+            "watch_state": self.watch_state,
+            "watch_detail": self.watch_detail,
             "last_scan": to_rfc3339(self.last_scan),
             "scan_status": scan_status,
             "total_tracks": total_tracks,
@@ -105,6 +109,8 @@ def from_row(row: Row) -> LibraryDirectory:
         follow_symlinks=bool(row["follow_symlinks"]),
         priority=row["priority"],
         watch=bool(row["watch"]),
+        watch_state=row["watch_state"],
+        watch_detail=row["watch_detail"],
         last_scan=row["last_scan"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

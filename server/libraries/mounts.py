@@ -103,6 +103,11 @@ def mount_of(path: bytes, mounts: list[Mount]) -> Mount | None:
     return found
 
 
+def find_mount(path: bytes) -> Mount | None:
+    """The mount that a path lies on just now (blocking)."""
+    return mount_of(os.path.realpath(path), read_mounts())
+
+
 def facts_of(mount: Mount | None) -> FileSystemFacts:
     if mount is None:
         return UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -77,6 +78,10 @@ class LibraryService:
             raise errors.NotFound(f"there is no library directory {directory_id}")
         return found
 
+    async def find(self, tx: Tx, directory_id: str) -> LibraryDirectory | None:
+        """A directory as it is within a transaction."""
+        return await store.by_id(tx, directory_id)
+
     async def all(self) -> list[LibraryDirectory]:
         return await store.all_directories(self._database.direct)
 
@@ -120,7 +125,8 @@ class LibraryService:
         async with self._uow() as tx:
             directory = await self._put(tx, raw, {**detected, **_given(values)})
             await self._tracks.put_location(tx, Location(directory.id, directory.path))
-            tx.emit(events.DirectoryAdded(directory=await self._described(tx, directory)))
+            described = await self._described(tx, directory)
+            tx.emit(events.DirectoryAdded(directory=described, **await self._span(tx, directory)))
         logger.info("library directory added", directory=directory.id, path=directory.readable_path)
         return directory
 
@@ -146,7 +152,7 @@ class LibraryService:
             if other.path == path:
                 raise DirectoryExists(f"this directory is in the library already, as {other.name!r} ({other.id})")
             try:
-                others = await self._files.call(lineage, other.path)
+                others = await self._files.call_at(other.path, lineage, other.path)
             except OSError:
                 others = []  # not there just now: its name is all there is to compare
             if others and others[0] == own[0]:
@@ -179,12 +185,22 @@ class LibraryService:
                 now = self._clock.now_ms()
                 await store.update(tx, directory_id, {"removed_at": now, "is_available": False, "updated_at": now})
                 await self._tracks.put_location(tx, Location(directory_id, directory.path, Missing.REMOVED, now))
-            tx.emit(events.DirectoryRemoved(directory=described))
+            tx.emit(events.DirectoryRemoved(directory=described, **await self._span(tx, directory)))
         logger.info("library directory removed", directory=directory_id, tracks_deleted=delete_tracks)
 
     async def scanned(self, tx: Tx, directory_id: str, at: int) -> None:
         """Note when a directory was last walked, and what it looked like then."""
         await store.update(tx, directory_id, {"last_scan": at})
+
+    async def set_watch_state(self, directory_id: str, state: str, detail: str | None = None) -> None:
+        """Note how the watcher follows a directory; announces it when that has changed."""
+        async with self._uow() as tx:
+            directory = await store.by_id(tx, directory_id)
+            if directory is None or (directory.watch_state, directory.watch_detail) == (state, detail):
+                return
+            await store.update(tx, directory_id, {"watch_state": state, "watch_detail": detail})
+            after = await self._in(tx, directory_id)
+            tx.emit(events.DirectoryUpdated(directory=await self._described(tx, after)))
 
     async def remember(self, directory: LibraryDirectory) -> None:
         """Note what the directory looks like now, to compare with when it comes back."""
@@ -206,37 +222,50 @@ class LibraryService:
         return await self._set_availability(directory, seen)
 
     async def check_all(self) -> list[LibraryDirectory]:
-        return [await self.check(directory.id) for directory in await self.all()]
+        """Look at all directories at once, since one of them may take its time to answer."""
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(self.check(directory.id)) for directory in await self.all()]
+        return [look.result() for look in looks]
 
     async def _probe(self, directory: LibraryDirectory) -> Probe:
         try:
-            return await self._files.call(availability.probe, directory.path, directory.fingerprint)
+            return await self._files.call_at(directory.path, availability.probe, directory.path, directory.fingerprint)
         except Unresponsive:
             return Probe(Reason.UNRESPONSIVE)
 
-    async def _set_availability(self, directory: LibraryDirectory, seen: Probe) -> LibraryDirectory:
+    async def _set_availability(self, looked_at: LibraryDirectory, seen: Probe) -> LibraryDirectory:
+        mount = None
+        if seen.is_available:
+            mount = await self._files.call_at(looked_at.path, mounts.find_mount, looked_at.path)
         async with self._uow() as tx:
-            now = self._clock.now_ms()
+            directory = await self._in(tx, looked_at.id)
+            if (directory.is_available, directory.unavailable_reason) == (seen.is_available, seen.reason):
+                return directory  # somebody else looked at the same time
             values: dict[str, Any] = {"is_available": seen.is_available, "unavailable_reason": seen.reason}
             if seen.fingerprint is not None:
-                values["fingerprint"] = seen.fingerprint
+                values |= {"fingerprint": seen.fingerprint, "filesystem": mounts.facts_of(mount).as_json()}
             await store.update(tx, directory.id, values)
-            location = Location(
-                directory.id,
-                directory.path,
-                None if seen.is_available else Missing.MEDIA,
-                None if seen.is_available else now,
-            )
-            await self._tracks.put_location(tx, location)
             after = await self._in(tx, directory.id)
-            described = await self._described(tx, after)
-            kind = events.MediaConnected if seen.is_available else events.MediaDisconnected
-            if seen.is_available != directory.is_available:
-                tx.emit(kind(directory=described, track_count=described["total_tracks"]))
+            if seen.is_available == directory.is_available:
+                tx.emit(events.DirectoryUpdated(directory=await self._described(tx, after)))
             else:
-                tx.emit(events.DirectoryUpdated(directory=described))
-        logger.info("availability changed", directory=directory.id, available=seen.is_available, reason=seen.reason)
+                await self._tracks.put_location(tx, self._location(after))
+                described = await self._described(tx, after)
+                kind = events.MediaConnected if seen.is_available else events.MediaDisconnected
+                count = described["total_tracks"]
+                tx.emit(kind(directory=described, track_count=count, **await self._span(tx, after)))
+        logger.info("availability changed", directory=after.id, available=seen.is_available, reason=seen.reason)
         return after
+
+    def _location(self, directory: LibraryDirectory) -> Location:
+        if directory.is_available:
+            return Location(directory.id, directory.path)
+        return Location(directory.id, directory.path, Missing.MEDIA, self._clock.now_ms())
+
+    async def _span(self, tx: Tx, directory: LibraryDirectory) -> dict[str, Any]:
+        """Which tracks an event of a whole directory is about: of all row numbers those that are in it."""
+        first, last = await self._tracks.key_range(tx)
+        return {"scope": directory.id, "first_key": first, "last_key": last}
 
     async def _in(self, tx: Tx, directory_id: str) -> LibraryDirectory:
         found = await store.by_id(tx, directory_id)

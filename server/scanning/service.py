@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from server import errors, ids, log
 from server.db.database import to_the_end
+from server.db.uow import Transaction
 from server.events.bus import Bus
+from server.events.model import Event
 from server.libraries.model import ScanStatus
 from server.libraries.service import DirectoryUnavailable
 from server.scanning import events, store
@@ -85,19 +87,7 @@ class ScanService:
         directory = await self.tools.libraries.check(directory_id)
         if not directory.is_available:
             raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
-        scan = Scan(
-            id=ids.new_id(),
-            library_directory_id=directory_id,
-            strategy=strategy,
-            priority=priority,
-            path=common_folder(wanted),
-            state=State.QUEUED,
-            counts=Counts(),
-            error=None,
-            created_at=self.tools.clock.now_ms(),
-            started_at=None,
-            finished_at=None,
-        )
+        scan = self._queued(directory_id, strategy, priority, common_folder(wanted))
         async with self.tools.uow() as tx:
             if await store.active(tx, directory_id):
                 raise ScanActive
@@ -106,6 +96,30 @@ class ScanService:
         self._parts[scan.id] = wanted
         self._wake.set()
         return scan
+
+    async def enqueue(self, tx: Transaction[Event], directory_id: str) -> None:
+        """Queue a hybrid scan within a transaction, unless the directory waits for one, has one, or isn't there."""
+        directory = await self.tools.libraries.find(tx, directory_id)
+        if directory is None or not (directory.is_available and directory.is_active):
+            return
+        if not await store.active(tx, directory_id):
+            await store.insert(tx, self._queued(directory_id, Strategy.HYBRID, Priority.NORMAL, b""))
+            tx.on_commit(self._wake.set)
+
+    def _queued(self, directory_id: str, strategy: Strategy, priority: Priority, path: bytes) -> Scan:
+        return Scan(
+            id=ids.new_id(),
+            library_directory_id=directory_id,
+            strategy=strategy,
+            priority=priority,
+            path=path,
+            state=State.QUEUED,
+            counts=Counts(),
+            error=None,
+            created_at=self.tools.clock.now_ms(),
+            started_at=None,
+            finished_at=None,
+        )
 
     async def cancel(self, directory_id: str) -> Scan:
         """Stop the directory's scan; what it has found so far is kept. Raises `NoScan`."""

@@ -49,6 +49,9 @@ _REPLIES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", tuple: "array"}
 
+# Fields of events that say where an event goes, and are no part of its payload.
+_INTERNAL = ("client_id", "subject", "scope", "first_key", "last_key")
+
 
 def document() -> dict[str, Any]:
     """The websocket as one AsyncAPI 3 document."""
@@ -107,7 +110,7 @@ def _schema_name(event: str) -> str:
 
 def _event(kind: type[Event]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    items = [item for item in dataclasses.fields(kind) if item.name not in ("client_id", "subject")]
+    items = [item for item in dataclasses.fields(kind) if item.name not in _INTERNAL]
     data: dict[str, Any] = {data_key(item): _json_type(hints[item.name]) for item in items}
     if issubclass(kind, ResourceEvent):
         data[kind.plural] = {

@@ -14,10 +14,9 @@ from server.clock import Clock
 from server.db.database import Connection, Database, Row, as_dict
 from server.db.sql import EVERYTHING, Where
 from server.db.uow import Transaction, UnitOfWork
-from server.events import changes
 from server.events.log import EventLog
 from server.events.model import Event
-from server.tracks import events, facets, model, selection
+from server.tracks import delta, events, facets, model, selection
 from server.tracks.filters import compile_filters
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
@@ -168,17 +167,16 @@ class TrackService:
             head = await connection.fetch_value("SELECT seq FROM event_head WHERE id = 1")
             if since > head:
                 raise errors.Gone("this number was never given by this log; start again from 0")
-            found = await changes.since(connection, "track", since, limit + 1)
-            page = found[:limit]
-            rows = await self._store.resources(connection, [item.id for item in page if not item.is_deleted])
+            found = await delta.changed(connection, self._store, since, limit)
+            rows = await self._store.resources(connection, [item.id for item in found.page if not item.is_deleted])
         by_id = {row["id"]: _finished(row, locations) for row in rows}
-        present = [item for item in page if not item.is_deleted and item.id in by_id]
+        present = [item for item in found.page if not item.is_deleted and item.id in by_id]
         return Delta(
             added=[by_id[item.id] for item in present if item.first_seq > since],
             updated=[by_id[item.id] for item in present if item.first_seq <= since],
-            deleted=[item.id for item in page if item.is_deleted and item.first_seq <= since],
-            seq=page[-1].seq if len(found) > limit else head,
-            has_more=len(found) > limit,
+            deleted=[item.id for item in found.page if item.is_deleted and item.first_seq <= since],
+            seq=found.page[-1].seq if found.has_more else head,
+            has_more=found.has_more,
         )
 
     async def _known_locations(self) -> dict[str, Location]:
@@ -339,6 +337,10 @@ class TrackService:
     async def put_location(self, tx: Tx, location: Location) -> None:
         """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""
         await self._store.put_location(tx, location)
+
+    async def key_range(self, tx: Tx) -> tuple[int, int]:
+        """The first and the last row number there are; (0, -1) when there are none."""
+        return await self._store.key_range(tx)
 
     async def files(
         self,

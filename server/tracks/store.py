@@ -181,6 +181,30 @@ class TrackStore:
             )
         )
 
+    async def key_range(self, connection: Connection) -> tuple[int, int]:
+        row = await connection.fetch_one(
+            """
+            SELECT coalesce((SELECT min(pk) FROM tracks), 0) AS first,
+                coalesce((SELECT max(pk) FROM tracks), -1) AS last
+            """
+        )
+        assert row is not None
+        return row["first"], row["last"]
+
+    async def in_directory(
+        self, connection: Connection, library_directory_id: str, first: int, last: int, limit: int
+    ) -> list[Row]:
+        """`pk, id` of a directory's tracks, in the order of their row numbers, from one to another."""
+        return list(
+            await connection.fetch_all(
+                """
+                SELECT pk, id FROM tracks
+                WHERE pk >= :first AND pk <= :last AND library_directory_id = :directory ORDER BY pk LIMIT :limit
+                """,
+                {"directory": library_directory_id, "first": first, "last": last, "limit": limit},
+            )
+        )
+
     # -- locations
 
     async def locations(self, connection: Connection) -> dict[str, Location]:
@@ -266,10 +290,14 @@ class TrackStore:
             await self._insert_terms(connection, retermed)
 
     async def _insert_terms(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        found = [{"pk": row["pk"], "field": field, "term": term} for row in rows for field, term in terms(row)]
+        found = [
+            {"pk": row["pk"], "field": field, "term": term, "value": value}
+            for row in rows
+            for field, term, value in terms(row)
+        ]
         if found:
             await connection.execute_many(
-                "INSERT INTO track_terms (field, term, track_pk) VALUES (:field, :term, :pk)", found
+                "INSERT INTO track_terms (field, term, value, track_pk) VALUES (:field, :term, :value, :pk)", found
             )
 
     async def delete(self, connection: Connection, pks: Sequence[int]) -> None:
