@@ -20,7 +20,7 @@ from server.libraries.in_flight import InFlight
 from server.operations import events, outcome, store
 from server.operations.disk import Disk
 from server.operations.failure import OperationFailed, failure_of
-from server.operations.job import Planned, carry_out, take_all_back
+from server.operations.job import Left, Planned, carry_out, take_all_back
 from server.operations.model import Operation, Plan, State
 from server.operations.planning import Planner
 from server.operations.queue import Job
@@ -198,9 +198,7 @@ class Attempt:
 
     # -- the disk
 
-    async def _on_disk(
-        self, work: Callable[[Sequence[Planned], Disk], dict[str, FileFacts | None]]
-    ) -> dict[str, FileFacts | None]:
+    async def _on_disk(self, work: Callable[[Sequence[Planned], Disk], T]) -> T:
         job = [Planned(item.id, self._plans[item.id]) for item in self.job.operations]
         return await self._in_thread(lambda: work(job, self.disk))
 
@@ -228,6 +226,7 @@ class Attempt:
             return False
         for pause in (*self.tools.backoff, None):
             try:
+                # A copy that comes back gets another inode, which is noted in the plans while it is made.
                 left = await self._on_disk(take_all_back)
             except (OSError, OperationFailed, paths.Outside) as error:
                 trouble = failure_of(error)
@@ -237,9 +236,21 @@ class Attempt:
                     return False
                 await asyncio.sleep(pause)
             else:
-                await to_the_end(self._conclude(left, failure, failed_at))
+                await to_the_end(self._conclude_back(left, failure, failed_at))
                 return True
         raise AssertionError("the last try returns")
+
+    async def _conclude_back(self, left: Mapping[str, Left], failure: OperationFailed, failed_at: str | None) -> None:
+        arrived = {operation_id: item.at_target for operation_id, item in left.items() if item.at_target is not None}
+        returned = {
+            item.track_id: facts
+            for item in self.job.operations
+            if item.id not in arrived
+            and (facts := left[item.id].at_source) is not None
+            # Only the file itself: whatever else lies there now is for a scan to find.
+            and facts.inode == self._plans[item.id].steps[0].facts.inode
+        }
+        await self._conclude(arrived, failure, failed_at, returned)
 
     async def _note_trouble(self, failure: OperationFailed) -> None:
         async with self.tools.uow() as tx:
@@ -247,7 +258,11 @@ class Attempt:
                 await store.update(tx, item.id, {"error_code": failure.code, "error": failure.reason})
 
     async def _conclude(
-        self, arrived: Mapping[str, FileFacts | None], failure: OperationFailed | None, failed_at: str | None = None
+        self,
+        arrived: Mapping[str, FileFacts | None],
+        failure: OperationFailed | None,
+        failed_at: str | None = None,
+        returned: Mapping[str, FileFacts] | None = None,
     ) -> None:
         """Commit the outcome. With a failure, only what couldn't be brought back is done, as `arrived` says."""
         now = self.tools.clock.now_ms()
@@ -255,6 +270,7 @@ class Attempt:
             done = [item for item in self.job.operations if failure is None or arrived.get(item.id) is not None]
             current = {item.id: item for item in await store.by_ids(tx, [item.id for item in done])}
             await outcome.settle(self.tools.tracks, tx, [current[item.id] for item in done], arrived, self.undone)
+            await outcome.refresh(self.tools.tracks, tx, returned or {})
             for item in self.job.operations:
                 values = {"attempts": item.attempts + self._tries, "finished_at": now}
                 if item.id in current:

@@ -133,9 +133,18 @@ def _remove_folder(place: Place, disk: Disk) -> None:
         os.fsync(parent)
 
 
-def take_all_back(job: Sequence[Planned], disk: Disk) -> dict[str, FileFacts | None]:
-    """Undo what was done of a job, in reverse; returns what now lies at each *target* (None: it is back or was never
-    there). Nothing temporary stays. May be called again.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Where the track's file of an operation is after all was taken back: at the target still, or at its source."""
+
+    at_target: FileFacts | None
+    at_source: FileFacts | None
+
+
+def take_all_back(job: Sequence[Planned], disk: Disk) -> dict[str, Left]:
+    """Undo what was done of a job, in reverse. Nothing temporary stays. May be called again.
+
+    A file stays at its target only if its old place was taken by another one meanwhile.
     """
     for planned in reversed(job):
         plan = planned.plan
@@ -145,10 +154,12 @@ def take_all_back(job: Sequence[Planned], disk: Disk) -> dict[str, FileFacts | N
             _remove_manifest(plan.manifest_at, planned.operation_id, disk)
         for folder in reversed(plan.folders):
             _remove_folder(folder, disk)
-    return {
-        planned.operation_id: disk.facts(planned.plan.steps[0].target) if _has_arrived(planned.plan, disk) else None
-        for planned in job
-    }
+    return {planned.operation_id: _left(planned.plan, disk) for planned in job}
+
+
+def _left(plan: Plan, disk: Disk) -> Left:
+    step = plan.steps[0]
+    return Left(disk.facts(step.target) if _has_arrived(plan, disk) else None, disk.facts(step.source))
 
 
 def _has_arrived(plan: Plan, disk: Disk) -> bool:

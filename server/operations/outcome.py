@@ -61,6 +61,14 @@ async def settle(
     await tracks.take_in(tx, found)
 
 
+async def refresh(tracks: TrackService, tx: Tx, returned: Mapping[str, FileFacts]) -> None:
+    """Files that came back to where they were, but as a copy: their tracks are to recognise them. Track id → facts."""
+    rows = await tracks.by_ids(tx, list(returned))
+    await tracks.take_in(
+        tx, [(row, _file_columns(returned[row["id"]])) for row in rows if row["missing_since"] is None]
+    )
+
+
 async def _clear_places(tracks: TrackService, tx: Tx, places: Sequence[tuple[int, str, bytes]]) -> None:
     """Tracks that are thought to lie where a file has arrived are missing: it was free on the disk."""
     arriving = {pk for pk, _, _ in places}
