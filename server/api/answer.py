@@ -91,6 +91,7 @@ def problem(error: errors.MismoError, request_id: str) -> bytes:
         "request_id": request_id,
         "success": False,
         "error": error.detail,
+        **error.extra,
     }
     if error.fields:
         content["errors"] = [{"field": item.field, "message": item.message} for item in error.fields]

@@ -194,7 +194,7 @@ def _success(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
     if route.status == 204:
         return answer
     if route.produces != "application/json":
-        answer["content"] = {route.produces: {"schema": {"type": "string"}}}
+        answer["content"] = {kind: {"schema": {"type": "string"}} for kind in (route.produces, *route.also_produces)}
         return answer
     data = _data(route, converter)
     schema = data if not route.is_enveloped else _envelope(route, data)

@@ -59,6 +59,7 @@ class Route:
     is_enveloped: bool = True
     is_upload: bool = False  # the handler reads the body itself
     produces: str = "application/json"
+    also_produces: Sequence[str] = ()  # further types of a success, as the request chooses
     body_limit: int = JSON_BODY_LIMIT
     is_body_required: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema of members beside `data`

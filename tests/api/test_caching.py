@@ -27,18 +27,21 @@ async def _targets(mismo: Running, music: Path) -> list[tuple[Route, str]]:
         "/tracks/search": "/tracks/search?q=one",
         "/tracks/facets": "/tracks/facets?fields=genre",
     }
-    return [
-        (route, "/api" + known.get(route.path, route.path))
-        for route in mismo.app.routes
-        if route.method == "GET" and route.is_enveloped and (route.path in known or "{" not in route.path)
-    ]
+    found = []
+    for route in mismo.app.routes:
+        if route.method == "GET" and route.is_enveloped and (route.path in known or "{" not in route.path):
+            target = "/api" + known.get(route.path, route.path)
+            status = (await mismo.client.request("GET", target)).status
+            # Some have nothing to show yet, or want parameters: those are for the tests of their own domain.
+            assert status in (200, 404, 422), target
+            assert status == 200 or route.path not in known, target
+            found += [(route, target)] if status == 200 else []
+    return found
 
 
 async def test_every_answer_carries_an_etag_that_spares_it_the_next_time(mismo: Running, music: Path) -> None:
     for route, target in await _targets(mismo, music):
         first = await mismo.client.request("GET", target)
-        if first.status == 422:
-            continue  # wants parameters that its own domain tests
         assert first.status == 200, (target, first.content)
         etag = first.headers["etag"]
         assert etag.startswith('"'), target
@@ -71,8 +74,6 @@ async def test_v1_answers_the_same(mismo: Running, music: Path) -> None:
 async def test_lists_have_pagination_and_all_have_success(mismo: Running, music: Path) -> None:
     for route, target in await _targets(mismo, music):
         response = await mismo.client.request("GET", target)
-        if response.status == 422:
-            continue
         assert response.json["success"] is True
         assert isinstance(response.json["data"], list) == route.is_list, target
         assert ("pagination" in response.json) == route.is_list, target
@@ -83,8 +84,6 @@ async def test_lists_have_pagination_and_all_have_success(mismo: Running, music:
 async def test_what_events_tell_of_carries_the_event_number(mismo: Running, music: Path) -> None:
     for route, target in await _targets(mismo, music):
         response = await mismo.client.request("GET", target)
-        if response.status == 422:
-            continue
         assert route.is_live, f"{target} can't be kept live"
         assert response.headers["x-mismo-seq"] == str(mismo.app.log.seq), target
 
