@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,18 @@ class MismoError(Exception):
     code = "internal_error"
 
     def __init__(
-        self, detail: str | None = None, *, fields: Sequence[FieldError] = (), headers: dict[str, str] | None = None
+        self,
+        detail: str | None = None,
+        *,
+        fields: Sequence[FieldError] = (),
+        headers: dict[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ):
+        """`extra`: further members of the problem details, as RFC 9457, section 3.2, allows."""
         self.detail = detail or inspect.cleandoc(type(self).__doc__ or "")
         self.fields = tuple(fields)
         self.headers = headers or {}
+        self.extra = extra or {}
         super().__init__(self.detail)
 
     @property

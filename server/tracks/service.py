@@ -417,6 +417,10 @@ class TrackService:
         """Tracks that fulfil a compiled condition over `tracks`, in order."""
         return await selection.matching(connection, where, order, limit)
 
+    async def ids_where(self, where: Where) -> list[str]:
+        """Ids of the tracks that fulfil a condition, in the order in which they came into the library."""
+        return await self._store.ids_where(self._database.direct, where)
+
     async def count_where(self, connection: Connection, where: Where) -> int:
         return await self._store.count(connection, where)
 

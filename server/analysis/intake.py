@@ -1,0 +1,181 @@
+"""Taking in what the analysis server calls back with. The answer is 200 only when it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from server import errors, log
+from server.analysis import events, finding, job_store, stems, wire
+from server.analysis import job as jobs
+from server.analysis.broker import Broker, token_hash
+from server.analysis.client import Away, Refused
+from server.analysis.delivery import Delivery
+from server.analysis.finding import Finding
+from server.analysis.job import Asker, Job, State
+from server.analysis.queue import Queue, Tx
+from server.analysis.stage import Stage
+from server.analysis.stems import StemCache, Stems
+from server.api.parse import read_body
+
+logger = log.get(__name__)
+BODY_LIMIT = 8 * 1024 * 1024
+STEMS_BODY_LIMIT = 64 * 1024 * 1024
+"""Of a callback to a job that waits for stems, which may come as base64 inside it."""
+_BODY_SECONDS = 120.0
+_BODIES_AT_ONCE = 4
+_COMPLETED = frozenset({"job_completed"})
+_FAILED = frozenset({"job_failed", "error"})
+_FAILED_STATUSES = frozenset({"failed", "error"})
+_LONGEST_ERROR = 1000
+
+
+class BadToken(errors.Forbidden):
+    """This callback address belongs to no job, or to an attempt that another has replaced."""
+
+    code = "bad_callback_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """`stage` is a stage's name, or one of the words that end a job."""
+
+    stage: str
+    status: str | None
+    data: Mapping[str, Any]
+
+    @property
+    def has_failed(self) -> bool:
+        return self.stage in _FAILED or self.status in _FAILED_STATUSES
+
+    @property
+    def error(self) -> str:
+        said = self.data.get("error") or self.data.get("message")
+        return f"the analysis server reports: {str(said or self.stage)[:_LONGEST_ERROR]}"
+
+
+def read(content: bytes) -> tuple[Callback, Finding | None]:
+    """A callback, and the checked result of its stage if it brings one (stems apart). Raises `Invalid`."""
+    try:
+        values = wire.mapping(orjson.loads(content), "body")
+    except orjson.JSONDecodeError as error:
+        raise errors.Invalid.field("body", f"isn't valid JSON: {error}") from None
+    name = wire.text(values, "stage", 64)
+    if name is None:
+        raise errors.Invalid.field("stage", "is required")
+    if wire.text(values, "job_id", 200) is None:
+        raise errors.Invalid.field("job_id", "is required")
+    data = values.get("data")
+    callback = Callback(name, wire.text(values, "status", 64), wire.mapping({} if data is None else data, "data"))
+    if name not in set(Stage) or callback.has_failed:
+        return callback, None
+    stage = Stage(name)
+    said = {"status": "unsupported"} if callback.status == "unsupported" else callback.data
+    if stage is Stage.STEMS and said.get("status") != "unsupported":
+        return callback, None
+    return callback, finding.read(stage, said)
+
+
+class Intake:
+    def __init__(self, queue: Queue, broker: Broker, cache: StemCache, delivery: Delivery):
+        self._queue = queue
+        self._broker = broker
+        self._cache = cache
+        self._delivery = delivery
+        # Parsing megabytes would hold the event loop.
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._bodies = asyncio.Semaphore(_BODIES_AT_ONCE)
+        self._large = asyncio.Semaphore(1)
+
+    def close(self) -> None:
+        self._parser.shutdown(wait=False, cancel_futures=True)
+
+    async def take(self, token: str, request: web.Request) -> None:
+        """Take in one callback. Raises `BadToken` before anything of the body is read, `Invalid` and `TooLarge`."""
+        key = token_hash(token)
+        job = await job_store.by_token(self._queue.direct, key)
+        if job is None:
+            raise BadToken
+        is_large = Stage.STEMS in job.stages and (request.content_length or BODY_LIMIT + 1) > BODY_LIMIT
+        async with self._large if is_large else self._bodies:
+            try:
+                callback, result = await self._read(request, STEMS_BODY_LIMIT if is_large else BODY_LIMIT)
+                taken = await self._take_stems(job, callback) if result is None else None
+            except (errors.Invalid, errors.TooLarge) as error:
+                await self._fail(key, f"the analysis server sent a bad result: {error.detail}")
+                raise
+            except (Away, Refused) as error:
+                raise errors.Unavailable(f"the stems can't be fetched: {error}") from error
+        async with self._queue.uow() as tx:
+            current = await job_store.locked_by_token(tx, key)
+            if current is None:
+                raise BadToken
+            await self._commit(tx, current, callback, result, taken)
+
+    async def _read(self, request: web.Request, limit: int) -> tuple[Callback, Finding | None]:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                content = await read_body(request, limit)
+        except TimeoutError:
+            raise errors.Invalid.field("body", f"didn't come within {_BODY_SECONDS:g} s") from None
+        return await asyncio.get_running_loop().run_in_executor(self._parser, read, content)
+
+    async def _take_stems(self, job: Job, callback: Callback) -> Stems | None:
+        if callback.stage != Stage.STEMS or callback.has_failed or Stage.STEMS not in job.stages:
+            return None
+        await self._delivery.take(job.audio_hash, callback.data)
+        return await self._cache.put(job.audio_hash)
+
+    async def _commit(
+        self, tx: Tx, job: Job, callback: Callback, result: Finding | None, taken: Stems | None
+    ) -> None:  # fmt: skip
+        now = self._queue.clock.now_ms()
+        pace = self._broker.pace
+        after = job
+        if callback.has_failed:
+            retry_at = now + pace.retry_pause_ms(job.attempts)
+            after = jobs.attempt_failed(job, callback.error, now, retry_at, pace.retries)
+        elif callback.stage in _COMPLETED:
+            after = jobs.server_finished(job, now + round(pace.afterthought * 1000))
+        elif result is not None or taken is not None:
+            stage = Stage(callback.stage)
+            is_news = result is not None and await self._queue.results.put(tx, job.audio_hash, result)
+            if is_news or stage in job.stages:
+                track_ids = await self._queue.track_ids(tx, job.audio_hash)
+                tx.emit(events.AnalysisStage(job_id=job.audio_hash, stage=stage.value, track_ids=track_ids))
+            if taken is not None:
+                tell(tx, job.clients, taken)
+            after = jobs.stage_arrived(job, stage, now, now + round(pace.timeout * 1000))
+        else:
+            logger.info("a callback of an unknown kind", job=job.audio_hash, stage=callback.stage)
+        await self._queue.save(tx, [(job, after)])
+
+    async def _fail(self, key: str, error: str) -> None:
+        async with self._queue.uow() as tx:
+            job = await job_store.locked_by_token(tx, key)
+            if job is None or job.state is not State.RUNNING:
+                return
+            now = self._queue.clock.now_ms()
+            retry_at = now + self._broker.pace.retry_pause_ms(job.attempts)
+            after = jobs.attempt_failed(job, error, now, retry_at, self._broker.pace.retries)
+            await self._queue.save(tx, [(job, after)])
+        self._broker.drop(job.server_job_id)
+
+
+def tell(tx: Tx, askers: Iterable[Asker], ready: Stems) -> None:
+    """Tell those who asked where the stems are."""
+    for asker in askers:
+        tx.emit(
+            events.StemsReady(
+                track_id=asker.track_id,
+                stems=stems.urls(asker.track_id, ready),
+                expires_at=stems.expiry(ready),
+                client_id=asker.client_id,
+            )
+        )

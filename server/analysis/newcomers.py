@@ -1,0 +1,44 @@
+"""What follows from changes of tracks: copies show what is known of their audio, new audio is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.analysis.job import Priority, State
+from server.analysis.queue import Queue, Wish
+from server.analysis.stage import FIRST
+from server.db.uow import Transaction
+from server.events.bus import Bus
+from server.events.consumer import Consumer
+from server.events.log import EventLog
+from server.events.model import Entry, Event
+
+_TRACK_EVENTS = frozenset({"track:added", "track:updated", "track:moved", "track:restored"})
+_RETURNS = frozenset({"track:moved", "track:restored", "library:media:connected", "library:directory:added"})
+_BATCH = 500
+
+
+class Newcomers(Consumer):
+    name = "analysis of new tracks"
+
+    def __init__(self, queue: Queue, event_log: EventLog, bus: Bus, *, is_automatic: bool):
+        super().__init__(queue.uow, event_log, bus)
+        self._queue = queue
+        self._is_automatic = is_automatic
+
+    async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
+        if any(entry.name in _RETURNS for entry in entries):
+            tx.on_commit(self._queue.review_missing)
+        changed = [id_ for entry in entries if entry.name in _TRACK_EVENTS for id_ in entry.data["ids"]]
+        unique = list(dict.fromkeys(changed))
+        for start in range(0, len(unique), _BATCH):
+            await self._look_at(tx, unique[start : start + _BATCH])
+
+    async def _look_at(self, tx: Transaction[Event], ids: Sequence[str]) -> None:
+        rows = [row for row in await self._queue.tracks.by_ids(tx, ids) if row["audio_hash"] is not None]
+        hashes = list(dict.fromkeys(row["audio_hash"] for row in rows if row["missing_since"] is None))
+        await self._queue.results.show(tx, list(dict.fromkeys(row["audio_hash"] for row in rows)))
+        if self._is_automatic and hashes:
+            # A job that failed or was cancelled isn't started again by itself.
+            revives = frozenset({State.COMPLETED, State.FILE_MISSING})
+            await self._queue.add(tx, hashes, Wish(FIRST, Priority.NORMAL, revives=revives))

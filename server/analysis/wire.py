@@ -1,0 +1,93 @@
+"""Reading what an analysis server sends: every value is looked at before it is believed.
+
+Each reader takes the name that errors shall use, and raises `Invalid` (422) for what is missing, of another type, not
+finite, or absurd. JSON itself has no NaN or infinity; orjson refuses their usual spellings.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server import errors
+
+DAY_SECONDS = 86_400.0
+
+
+def number(data: Mapping[str, Any], name: str, lowest: float, highest: float) -> float | None:
+    """A finite number in a range; None where it is null or absent."""
+    value = data.get(name)
+    if value is None:
+        return None
+    return _in_range(value, name, lowest, highest)
+
+
+def whole(data: Mapping[str, Any], name: str, lowest: int, highest: int) -> int | None:
+    """A whole number in a range (`3.0` is one); None where it is null or absent."""
+    value = number(data, name, lowest, highest)
+    if value is None:
+        return None
+    if value != int(value):
+        raise errors.Invalid.field(name, f"must be a whole number, not {value}")
+    return int(value)
+
+
+def share(data: Mapping[str, Any], name: str) -> float | None:
+    """A number from 0 to 1, or a boolean for one of its ends; None where it is null or absent."""
+    value = data.get(name)
+    if isinstance(value, bool):
+        return float(value)
+    return number(data, name, 0, 1)
+
+
+def text(data: Mapping[str, Any], name: str, longest: int) -> str | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > longest or "\0" in value:
+        raise errors.Invalid.field(name, f"must be text of at most {longest} characters")
+    return value
+
+
+def times(data: Mapping[str, Any], name: str, most: int) -> array[float]:
+    """Rising positions in seconds, as float64; empty where it is null or absent."""
+    values = data.get(name)
+    if values is None:
+        return array("d")
+    if not isinstance(values, list) or len(values) > most:
+        raise errors.Invalid.field(name, f"must be a list of at most {most} numbers")
+    found = array("d")
+    before = -1.0
+    for place, value in enumerate(values):
+        position = _in_range(value, f"{name}[{place}]", 0, DAY_SECONDS)
+        if position < before:
+            raise errors.Invalid.field(f"{name}[{place}]", "must not be before the one that precedes it")
+        found.append(position)
+        before = position
+    return found
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise errors.Invalid.field(name, "must be a JSON object")
+    return value
+
+
+def items(data: Mapping[str, Any], name: str, most: int) -> Sequence[Any]:
+    """A list with at most so many items; empty where it is null or absent."""
+    values = data.get(name)
+    if values is None:
+        return ()
+    if not isinstance(values, list) or len(values) > most:
+        raise errors.Invalid.field(name, f"must be a list of at most {most} items")
+    return values
+
+
+def _in_range(value: Any, name: str, lowest: float, highest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise errors.Invalid.field(name, "must be a finite number")
+    if not lowest <= value <= highest:
+        raise errors.Invalid.field(name, f"must be between {lowest:g} and {highest:g}, not {value:g}")
+    return float(value)
