@@ -200,30 +200,31 @@ CREATE TABLE tracks (
 CREATE UNIQUE INDEX tracks_place ON tracks (library_directory_id, path) WHERE missing_since IS NULL;
 CREATE INDEX tracks_path ON tracks (library_directory_id, path) WHERE missing_since IS NOT NULL;
 CREATE INDEX tracks_file_inode ON tracks (file_inode);
--- Sorting puts missing values last, in a phase of its own, so an index needs only the values that are there.
 CREATE INDEX tracks_audio_hash ON tracks (audio_hash) WHERE audio_hash IS NOT NULL;
 CREATE INDEX tracks_duplicate_group_id ON tracks (duplicate_group_id) WHERE duplicate_group_id IS NOT NULL;
 CREATE INDEX tracks_hash_pending ON tracks (library_directory_id, pk) WHERE hash_state = 'pending';
 CREATE INDEX tracks_missing_since ON tracks (missing_since) WHERE missing_since IS NOT NULL;
-CREATE INDEX tracks_title_fold ON tracks (title_fold) WHERE title_fold IS NOT NULL;
-CREATE INDEX tracks_artist_fold ON tracks (artist_fold) WHERE artist_fold IS NOT NULL;
-CREATE INDEX tracks_album_fold ON tracks (album_fold) WHERE album_fold IS NOT NULL;
-CREATE INDEX tracks_genre_fold ON tracks (genre_fold) WHERE genre_fold IS NOT NULL;
-CREATE INDEX tracks_label_fold ON tracks (label_fold) WHERE label_fold IS NOT NULL;
-CREATE INDEX tracks_year ON tracks (year) WHERE year IS NOT NULL;
-CREATE INDEX tracks_bpm ON tracks (bpm) WHERE bpm IS NOT NULL;
-CREATE INDEX tracks_key_order ON tracks (key_order) WHERE key_order IS NOT NULL;
-CREATE INDEX tracks_energy ON tracks (energy) WHERE energy IS NOT NULL;
-CREATE INDEX tracks_rating ON tracks (rating) WHERE rating IS NOT NULL;
-CREATE INDEX tracks_last_played ON tracks (last_played) WHERE last_played IS NOT NULL;
+-- Sorting puts missing values last, in a range of their own, which is sought in the index too.
+CREATE INDEX tracks_title_fold ON tracks (title_fold);
+CREATE INDEX tracks_artist_fold ON tracks (artist_fold);
+CREATE INDEX tracks_album_fold ON tracks (album_fold);
+CREATE INDEX tracks_genre_fold ON tracks (genre_fold);
+CREATE INDEX tracks_label_fold ON tracks (label_fold);
+CREATE INDEX tracks_year ON tracks (year);
+CREATE INDEX tracks_bpm ON tracks (bpm);
+CREATE INDEX tracks_key_order ON tracks (key_order);
+CREATE INDEX tracks_energy ON tracks (energy);
+CREATE INDEX tracks_rating ON tracks (rating);
+CREATE INDEX tracks_last_played ON tracks (last_played);
 CREATE INDEX tracks_play_count ON tracks (play_count);
 CREATE INDEX tracks_date_added ON tracks (date_added);
-CREATE INDEX tracks_duration_seconds ON tracks (duration_seconds) WHERE duration_seconds IS NOT NULL;
+CREATE INDEX tracks_duration_seconds ON tracks (duration_seconds);
 
--- Genres, artists and tags beyond the first: a track that has several is found under each.
+-- Genres, artists and tags beyond the first: a track that has several is found under each. `term` is the folded `value`.
 CREATE TABLE track_terms (
     field TEXT NOT NULL,
     term TEXT NOT NULL,
+    value TEXT NOT NULL,
     track_pk BIGINT NOT NULL REFERENCES tracks (pk) ON DELETE CASCADE,
     PRIMARY KEY (field, term, track_pk)
 );

@@ -30,19 +30,46 @@ FACETS: dict[str, tuple[str, str]] = {
     "library_directory_id": ("library_directory_id", "library_directory_id"),
     "metadata_source": ("metadata_source", "metadata_source"),
 }
+# Fields of which a track may have several, beside (or instead of) the column above.
+SEVERAL = ("genre", "artist", "tag")
+NAMES = frozenset([*FACETS, *SEVERAL])
 BPM_BIN = 5
 
 
 async def facet(connection: Connection, name: str, where: Where, limit: int) -> list[dict[str, Any]]:
     """Values of a field with how many tracks have each, most first. Spellings that fold alike count as one."""
-    group, shown = FACETS[name]
-    condition = where & Where(f"{group} IS NOT NULL")
+    query = _several(name, where) if name in SEVERAL else _one(name, where)
     rows = await connection.fetch_all(
-        f"SELECT min({shown}) AS value, count(*) AS count FROM tracks{condition.clause()}"
-        f" GROUP BY {group} ORDER BY count(*) DESC, {group} LIMIT :limit",
-        {**condition.params, "limit": limit},
+        f"{query.sql} GROUP BY folded ORDER BY count(*) DESC, folded LIMIT :limit", {**query.params, "limit": limit}
     )
     return [{"value": _key_name(row[0]) if name == "key" else row[0], "count": row[1]} for row in rows]
+
+
+def _one(name: str, where: Where) -> Where:
+    column, shown = FACETS[name]
+    condition = where & Where(f"{column} IS NOT NULL")
+    return Where(
+        f"SELECT min({shown}) AS value, count(*) AS count FROM"
+        f" (SELECT {column} AS folded, {shown} FROM tracks{condition.clause()}) AS passing",
+        condition.params,
+    )
+
+
+def _several(name: str, where: Where) -> Where:
+    """A track that has several counts under each of them, as it is found under each."""
+    own = ""
+    if name in FACETS:
+        column, shown = FACETS[name]
+        condition = where & Where(f"{column} IS NOT NULL")
+        own = f"SELECT pk, {column} AS folded, {shown} AS shown FROM tracks{condition.clause()} UNION ALL"
+    # The first of several is a term too; so are values that the track's own field spells in one (`A & B`).
+    also = f"AND term IS DISTINCT FROM (SELECT {FACETS[name][0]} FROM tracks t WHERE t.pk = track_pk)" if own else ""
+    return Where(
+        f"SELECT min(shown) AS value, count(*) AS count FROM ({own}"
+        f" SELECT track_pk AS pk, term AS folded, value AS shown FROM track_terms"
+        f" WHERE field = '{name}' {also} AND track_pk IN (SELECT pk FROM tracks{where.clause()})) AS passing",
+        where.params,
+    )
 
 
 async def statistics(connection: Connection) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import orjson
 
 from server.metadata.key import Key
 from server.metadata.model import Metadata
-from server.tracks.fold import fold, fold_or_none, split_parts
+from server.tracks.fold import fold, fold_with_parts
 
 Values = dict[str, Any]
 
@@ -61,6 +61,8 @@ EDITABLE_TAGS = (
     "compilation",
 )  # fmt: skip
 LISTS = ("artists", "genres")
+# A track is known by these; when a user gave one, `metadata_source` says so.
+NAMING = {"title", "artist"}
 FOLDED = ("title", "artist", "album", "album_artist", "genre", "label", "composer", "remixer", "comment", "file_name")
 # What an edit of a user's may set, and the column that keeps it.
 USER_COLUMNS = {
@@ -131,12 +133,11 @@ def path_values(path: bytes) -> Values:
     """The columns that follow from the path within the library directory, kept byte for byte beside a readable form."""
     readable = path.decode("utf-8", "replace")
     file_name = readable.rsplit("/", 1)[-1]
-    stem, extension = os.path.splitext(file_name)
+    extension = os.path.splitext(file_name)[1]
     return {
         "path": path,
         "relative_path": readable,
         "file_name": file_name,
-        "file_name_fold": fold(stem),
         "format": extension.removeprefix(".").lower(),
     }
 
@@ -181,12 +182,11 @@ def complete(row: Mapping[str, Any]) -> Values:
     parts: list[str] = []
     for name in FOLDED:
         text = values[name]
-        if text and name == "file_name":
+        if name == "file_name":
             text = os.path.splitext(text)[0]
-        elif name != "file_name":
-            values[f"{name}_fold"] = fold_or_none(text)
-        if text:
-            parts += split_parts(text)
+        folded, more = fold_with_parts(text) if text else ("", [])
+        values[f"{name}_fold"] = folded if folded or name == "file_name" else None
+        parts += more
     values["split_words"] = " ".join(dict.fromkeys(parts)) or None
     return values
 
@@ -207,16 +207,25 @@ def override(row: Mapping[str, Any], edits: Mapping[str, Any]) -> Values:
     """
     kept: dict[str, Any] = orjson.loads(row["overrides"]) if row["overrides"] else {}
     changed: Values = {}
+
+    def correct(name: str, value: Any) -> None:
+        kept.setdefault(name, {"file": row[name]})
+        changed[name] = value
+
+    def take_back(name: str) -> None:
+        if name in kept:
+            changed[name] = kept.pop(name)["file"]
+
     for name, value in edits.items():
         if value is None:
-            if name in kept:
-                changed[name] = kept.pop(name)["file"]
+            take_back(name)
         else:
-            kept.setdefault(name, {"file": row[name]})
-            changed[name] = _json(value) if name in LISTS else value
+            correct(name, _json(value) if name in LISTS else value)
+    if NAMING & kept.keys():
+        correct("metadata_source", "user")
+    else:
+        take_back("metadata_source")
     changed["overrides"] = _json(kept) if kept else None
-    if kept and {"title", "artist"} & kept.keys():
-        changed["metadata_source"] = "user"
     return changed
 
 
@@ -230,8 +239,6 @@ def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
         kept[name] = {"file": read[name]}
         values[name] = row[name]
     values["overrides"] = _json(kept)
-    if {"title", "artist"} & kept.keys():
-        values["metadata_source"] = "user"
     return values
 
 
@@ -262,14 +269,16 @@ def read_again(row: Mapping[str, Any], read: Values) -> Values:
     return {**row, **under_overrides(row, read), **(NO_ANALYSIS if is_other_audio else {})}
 
 
-def terms(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(field, folded value) of everything a track has more than one of, and of every tag."""
-    found: list[tuple[str, str]] = []
+def terms(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(field, folded value, value) of everything a track has more than one of, and of every tag."""
+    found: dict[tuple[str, str], str] = {}
     for column, field in MULTI_VALUED.items():
         values = orjson.loads(row[column]) if row[column] != "[]" else []
         if len(values) > 1 or field == "tag":
-            found += [(field, folded) for value in values if (folded := fold(value))]
-    return list(dict.fromkeys(found))
+            for value in values:
+                if folded := fold(value):
+                    found.setdefault((field, folded), value)
+    return [(field, folded, value) for (field, folded), value in found.items()]
 
 
 def key_index(key: Key) -> int:

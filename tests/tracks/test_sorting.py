@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from server.api.paging import decode_cursor, encode_cursor
-from server.tracks.fold import fold_or_none
+from server.tracks.fold import fold
 from server.tracks.listing import SORTABLE
 from tests.support.application import Running
 from tests.tracks.shelf import Shelf, named
@@ -70,9 +70,9 @@ def _value(track: dict[str, Any], name: str) -> Any:
     if name == "key":
         return int(value[:-1]) * 2 + (value[-1] == "B")
     if name == "file_name":
-        return fold_or_none(value.rsplit(".", 1)[0])
+        return fold(value.rsplit(".", 1)[0])
     if isinstance(value, str) and name not in ("format", "relative_path", "date_added", "updated_at", "last_played"):
-        return fold_or_none(value).encode()  # type: ignore[union-attr] # no text here folds to nothing
+        return fold(value).encode()
     return value.encode() if isinstance(value, str) else value
 
 
