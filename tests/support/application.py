@@ -75,15 +75,24 @@ async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[R
         await web.TCPSite(runner, config.host, 0).start()
         url = f"http://{config.host}:{runner.addresses[0][1]}"
         ending = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(Supervisor(app.services).run(ending))
+        async with aiohttp.ClientSession() as session:
+            services = asyncio.create_task(_served(app, ending, session))
             try:
-                async with aiohttp.ClientSession() as session:
-                    yield Running(app, url, Client(url, session, app.routes), session)
+                yield Running(app, url, Client(url, session, app.routes), session)
             finally:
                 await app.hub.close()
                 ending.set()
+                await services
     finally:
         # Also after a service failed: a connection that is left open would keep the run from ending.
         await runner.cleanup()
         await application.close(app)
+
+
+async def _served(app: App, ending: asyncio.Event, session: aiohttp.ClientSession) -> None:
+    try:
+        await Supervisor(app.services).run(ending)
+    except BaseException:
+        # The test would wait for ever for what a dead service should do; now its next request fails.
+        await session.close()
+        raise
