@@ -90,7 +90,10 @@ CREATE TABLE library_directories (
     last_scan INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    removed_at INTEGER
+    removed_at INTEGER,
+    -- How the watcher follows the directory: off, starting, watching, polling.
+    watch_state TEXT NOT NULL DEFAULT 'off',
+    watch_detail TEXT
 );
 
 -- Where the tracks of a library directory lie, and whether that place can be reached: one row stands for all of them.
@@ -210,30 +213,31 @@ CREATE TABLE tracks (
 CREATE UNIQUE INDEX tracks_place ON tracks (library_directory_id, path) WHERE missing_since IS NULL;
 CREATE INDEX tracks_path ON tracks (library_directory_id, path) WHERE missing_since IS NOT NULL;
 CREATE INDEX tracks_file_inode ON tracks (file_inode);
--- Sorting puts missing values last, in a phase of its own, so an index needs only the values that are there.
 CREATE INDEX tracks_audio_hash ON tracks (audio_hash) WHERE audio_hash IS NOT NULL;
 CREATE INDEX tracks_duplicate_group_id ON tracks (duplicate_group_id) WHERE duplicate_group_id IS NOT NULL;
 CREATE INDEX tracks_hash_pending ON tracks (library_directory_id, pk) WHERE hash_state = 'pending';
 CREATE INDEX tracks_missing_since ON tracks (missing_since) WHERE missing_since IS NOT NULL;
-CREATE INDEX tracks_title_fold ON tracks (title_fold) WHERE title_fold IS NOT NULL;
-CREATE INDEX tracks_artist_fold ON tracks (artist_fold) WHERE artist_fold IS NOT NULL;
-CREATE INDEX tracks_album_fold ON tracks (album_fold) WHERE album_fold IS NOT NULL;
-CREATE INDEX tracks_genre_fold ON tracks (genre_fold) WHERE genre_fold IS NOT NULL;
-CREATE INDEX tracks_label_fold ON tracks (label_fold) WHERE label_fold IS NOT NULL;
-CREATE INDEX tracks_year ON tracks (year) WHERE year IS NOT NULL;
-CREATE INDEX tracks_bpm ON tracks (bpm) WHERE bpm IS NOT NULL;
-CREATE INDEX tracks_key_order ON tracks (key_order) WHERE key_order IS NOT NULL;
-CREATE INDEX tracks_energy ON tracks (energy) WHERE energy IS NOT NULL;
-CREATE INDEX tracks_rating ON tracks (rating) WHERE rating IS NOT NULL;
-CREATE INDEX tracks_last_played ON tracks (last_played) WHERE last_played IS NOT NULL;
+-- Sorting puts missing values last, in a range of their own, which is sought in the index too.
+CREATE INDEX tracks_title_fold ON tracks (title_fold);
+CREATE INDEX tracks_artist_fold ON tracks (artist_fold);
+CREATE INDEX tracks_album_fold ON tracks (album_fold);
+CREATE INDEX tracks_genre_fold ON tracks (genre_fold);
+CREATE INDEX tracks_label_fold ON tracks (label_fold);
+CREATE INDEX tracks_year ON tracks (year);
+CREATE INDEX tracks_bpm ON tracks (bpm);
+CREATE INDEX tracks_key_order ON tracks (key_order);
+CREATE INDEX tracks_energy ON tracks (energy);
+CREATE INDEX tracks_rating ON tracks (rating);
+CREATE INDEX tracks_last_played ON tracks (last_played);
 CREATE INDEX tracks_play_count ON tracks (play_count);
 CREATE INDEX tracks_date_added ON tracks (date_added);
-CREATE INDEX tracks_duration_seconds ON tracks (duration_seconds) WHERE duration_seconds IS NOT NULL;
+CREATE INDEX tracks_duration_seconds ON tracks (duration_seconds);
 
--- Genres, artists and tags beyond the first: a track that has several is found under each.
+-- Genres, artists and tags beyond the first: a track that has several is found under each. `term` is the folded `value`.
 CREATE TABLE track_terms (
     field TEXT NOT NULL,
     term TEXT NOT NULL,
+    value TEXT NOT NULL,
     track_pk INTEGER NOT NULL REFERENCES tracks (pk) ON DELETE CASCADE,
     PRIMARY KEY (field, term, track_pk)
 );
@@ -300,6 +304,29 @@ CREATE TABLE scan_failures (
 );
 CREATE INDEX scan_failures_scan_id ON scan_failures (scan_id);
 
+-- Changes to all resources of one scope at once (the tracks of a library directory whose drive went or came back):
+-- one row stands for one number per row number from `first_key` to `last_key`, beginning at `seq`.
+CREATE TABLE change_spans (
+    resource TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    first_key INTEGER NOT NULL,
+    last_key INTEGER NOT NULL,
+    PRIMARY KEY (resource, scope)
+);
+
+-- What happened to a track's file, beyond the day it was added: moved, missing, restored, retagged.
+CREATE TABLE track_history (
+    id INTEGER PRIMARY KEY,
+    track_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    moved_from TEXT,
+    moved_to TEXT,
+    fields TEXT
+);
+CREATE INDEX track_history_track_id ON track_history (track_id, id);
+
 -- The journal of file operations. What is to happen to the disk is committed here (`steps`) before it happens, the
 -- outcome after. Operations with the same `job_id` are done together or not at all.
 CREATE TABLE file_operations (
@@ -329,6 +356,38 @@ CREATE INDEX file_operations_job_id ON file_operations (job_id);
 CREATE INDEX file_operations_track_id ON file_operations (track_id, pk);
 CREATE INDEX file_operations_undo_of ON file_operations (undo_of) WHERE undo_of IS NOT NULL;
 CREATE INDEX file_operations_active ON file_operations (pk) WHERE state IN ('queued', 'running');
+
+-- Tracks with the same audio. The id follows from the audio hash, so it survives the group's going and coming back.
+-- `reclaimable_bytes`: at least so much is freed when one copy is kept.
+CREATE TABLE duplicate_groups (
+    id TEXT PRIMARY KEY,
+    audio_hash TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    track_count INTEGER NOT NULL,
+    total_bytes INTEGER NOT NULL,
+    reclaimable_bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+CREATE INDEX duplicate_groups_status ON duplicate_groups (status, created_at);
+
+-- Which tracks a group was made of when it was last looked at; also those that are deleted since.
+CREATE TABLE duplicate_members (
+    track_id TEXT PRIMARY KEY,
+    group_id TEXT NOT NULL REFERENCES duplicate_groups (id) ON DELETE CASCADE
+);
+CREATE INDEX duplicate_members_group_id ON duplicate_members (group_id);
+
+-- What a resolution changed, with what it takes to undo it.
+CREATE TABLE duplicate_resolutions (
+    id TEXT PRIMARY KEY,
+    group_id TEXT NOT NULL,
+    canonical_track_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    undone_at INTEGER
+);
+CREATE INDEX duplicate_resolutions_group_id ON duplicate_resolutions (group_id, created_at);
 
 -- A playlist of any type, or a folder of playlists. `search_words` is the folded name and description; `track_count`
 -- and `total_duration_ms` follow the entries. The columns from `session_date` on belong to sessions.
@@ -387,7 +446,7 @@ CREATE INDEX playlist_entries_track_id ON playlist_entries (track_id, playlist_i
 -- Smart playlists that wait to be evaluated again: since when changes have come (null: none), and when the clock alone
 -- asks for it. `version` grows with each change, so that one that comes during an evaluation isn't forgotten.
 CREATE TABLE playlist_refreshes (
-    playlist_id TEXT PRIMARY KEY REFERENCES playlists (id) ON DELETE CASCADE,
+    playlist_id TEXT PRIMARY KEY,
     first_change_at INTEGER,
     last_change_at INTEGER,
     clock_at INTEGER,

@@ -143,7 +143,7 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             is_paged=True, is_live=True,
         ),
         Route(
-            "POST", "/playlists", create_playlist, body=schemas.CreateBody(), returns=playlist, status=201, tag=TAG,
+            "POST", "/playlists", create_playlist, body=schemas.PlaylistCreateBody(), returns=playlist, status=201, tag=TAG,
             body_limit=8 * 1024 * 1024,
         ),
         Route(
@@ -158,7 +158,7 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             "GET", one, get_playlist, query=schemas.GetQuery(), returns=schemas.PlaylistWithEntriesOut(), tag=TAG,
             errors=not_found, is_live=True,
         ),
-        Route("PUT", one, change_playlist, body=schemas.ChangeBody(), returns=playlist, tag=TAG, errors=not_found),
+        Route("PUT", one, change_playlist, body=schemas.PlaylistChangeBody(), returns=playlist, tag=TAG, errors=not_found),
         Route("DELETE", one, delete_playlist, returns=_IDS, tag=TAG, errors=not_found),
         Route(
             "GET", f"{one}/stats", playlist_stats, returns=schemas.PlaylistStatsOut(), tag=TAG, errors=not_found,
@@ -169,7 +169,7 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             is_list=True, is_paged=True, is_live=True,
         ),
         Route(
-            "POST", f"{one}/tracks", add_entries, body=schemas.AddBody(), returns=schemas.PlainEntryOut(), status=201,
+            "POST", f"{one}/tracks", add_entries, body=schemas.EntriesBody(), returns=schemas.PlainEntryOut(), status=201,
             tag=TAG, errors=editing, is_list=True, body_limit=8 * 1024 * 1024,
         ),
         Route(
@@ -198,7 +198,7 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             tag=TAG, errors=not_found, is_live=True,
         ),
         Route(
-            "POST", f"{one}/duplicate", duplicate_playlist, body=schemas.NameBody(), returns=playlist, status=201,
+            "POST", f"{one}/duplicate", duplicate_playlist, body=schemas.PlaylistNameBody(), returns=playlist, status=201,
             tag=TAG, errors=[errors.NotFound, WrongType],
         ),
         Route(

@@ -89,7 +89,7 @@ class _Described(StrictSchema):
     is_favorite = _flag()
 
 
-class CreateBody(_Described):
+class PlaylistCreateBody(_Described):
     name = _name(required=True)
     type = Text(
         validate=validate.OneOf(
@@ -101,14 +101,14 @@ class CreateBody(_Described):
     track_ids = _track_ids(load_default=list)
 
 
-class ChangeBody(_Described):
+class PlaylistChangeBody(_Described):
     name = _name()
     is_readonly = _flag()
     venue = _maybe_text(500)
     date = Text(validate=_iso_date)
 
 
-class AddBody(StrictSchema):
+class EntriesBody(StrictSchema):
     track_ids = _track_ids(required=True)
     position = integer(0, 10_000_000, load_default=None, allow_none=True, strict=True)
     notes = _maybe_text(10_000, load_default=None)
@@ -141,11 +141,11 @@ class PreviewBody(StrictSchema):
     criteria = fields.Dict(keys=fields.String(), required=True)
 
 
-class NameBody(StrictSchema):
+class PlaylistNameBody(StrictSchema):
     name = _name(required=True)
 
 
-class PromoteBody(NameBody):
+class PromoteBody(PlaylistNameBody):
     parent_id = Id(load_default=None, allow_none=True)
 
 
@@ -158,7 +158,7 @@ class MergeBody(StrictSchema):
     dedupe = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
 
 
-class StartBody(StrictSchema):
+class SessionStartBody(StrictSchema):
     venue = _maybe_text(500, load_default=None)
     date = Text(validate=_iso_date, load_default=None, allow_none=True)
 

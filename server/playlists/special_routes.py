@@ -116,7 +116,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
     return [
         Route("GET", f"{base}/thinking", get_thinking, returns=whole, tag=TAG, is_live=True),
         Route(
-            "POST", f"{base}/thinking/tracks", think_of_tracks, body=schemas.AddBody(),
+            "POST", f"{base}/thinking/tracks", think_of_tracks, body=schemas.EntriesBody(),
             returns=schemas.PlainEntryOut(), status=201, tag=TAG, is_list=True, body_limit=8 * 1024 * 1024,
         ),
         Route(
@@ -128,7 +128,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
             status=201, tag=TAG,
         ),
         Route(
-            "POST", f"{base}/sessions/start", start_session, body=schemas.StartBody(), returns=playlist, status=201,
+            "POST", f"{base}/sessions/start", start_session, body=schemas.SessionStartBody(), returns=playlist, status=201,
             tag=TAG, errors=[SessionActive], is_body_required=False,
         ),
         Route(
