@@ -14,6 +14,9 @@ from aiohttp import web
 
 from server import errors, log
 from server.access.service import AccessService
+from server.analysis import assembly, audio_routes
+from server.analysis import routes as analysis_routes
+from server.analysis.pace import Pace
 from server.api.app import Floor
 from server.api.app import build as build_http
 from server.api.guard import Guard
@@ -23,6 +26,10 @@ from server.api.ratelimit import RateLimit
 from server.api.route import Route
 from server.api.runner import Runner
 from server.clock import Clock, SystemClock
+from server.companions import routes as companion_routes
+from server.companions.definitions import definitions
+from server.companions.service import CompanionService
+from server.companions.supervisor import Supervised
 from server.config import Config
 from server.db.database import Database
 from server.db.migrate import migrate
@@ -87,6 +94,8 @@ class App:
     playlists: PlaylistService
     refresher: SmartRefresher
     operations: OperationService
+    companions: CompanionService
+    analysis: assembly.Analysis
     workers: WorkerPool
     file_system: FileSystem
     services: tuple[Service, ...]
@@ -106,7 +115,9 @@ def open_database(config: Config) -> Database:
     return PostgresDatabase(config.database_url)
 
 
-async def build(config: Config, database: Database, clock: Clock | None = None) -> App:
+async def build(
+    config: Config, database: Database, clock: Clock | None = None, analysis_pace: Pace | None = None
+) -> App:
     """Make every object, on an opened and migrated database. Raises `StartupError`."""
     clock = clock or SystemClock()
     event_log = EventLog(database, clock)
@@ -129,11 +140,15 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     refresher = SmartRefresher(database, uow, playlists.smart, clock)
+    supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
+    companions = CompanionService(supervised)
+    analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)
     hub.serve_resource("track", tracks.resources)
 
     services: tuple[Service, ...] = (
         bus,
         hub,
+        *supervised,
         Retention(event_log, clock, config.event_retention_days),
         scans,
         HashBackfill(tools, scans),
@@ -144,6 +159,7 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
         refresher,
         SessionKeeper(playlists.sessions, clock),
         file_work,
+        *analysis.services,
     )
     metrics = _metrics(hub, event_log)
     routes: list[Route] = [
@@ -160,6 +176,9 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
             tracks,
             confirm_deletes=config.confirm_file_deletes,
         ),
+        *companion_routes.routes(companions),
+        *analysis_routes.routes(analysis.service, analysis.intake, companions),
+        *audio_routes.routes(analysis.service),
     ]
     routes += system_routes.routes([Check("database", _database_check(database))], metrics, lambda: routes)
     idempotency = IdempotencyKeys(database, clock)
@@ -173,7 +192,8 @@ async def build(config: Config, database: Database, clock: Clock | None = None) 
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
         config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans,
-        playlists, refresher, operations, workers, file_system, services, tuple(routes), idempotency, http,
+        playlists, refresher, operations, companions, analysis, workers, file_system, services, tuple(routes),
+        idempotency, http,
     )  # fmt: skip
 
 
@@ -213,6 +233,7 @@ def _database_check(database: Database) -> Callable[[], Awaitable[str]]:
 async def close(app: App) -> None:
     """Let go of everything, after the services have ended."""
     await app.workers.close()
+    app.analysis.close()
     app.file_system.close()
     await app.database.close()
 
@@ -235,6 +256,7 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
     try:
         await runner.setup()
         url = await _listen(runner, config)
+        app.analysis.service.listening_at(url)
         await _add_libraries(app, library)
         async with asyncio.TaskGroup() as group:
             # A service that fails ends the group, and with it the server.

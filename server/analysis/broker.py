@@ -13,6 +13,7 @@ from functools import partial
 from server import errors, log
 from server.analysis import events, job_store
 from server.analysis import job as jobs
+from server.analysis.address import reachable
 from server.analysis.audio import AudioFiles
 from server.analysis.client import AnalysisClient, Away, Broken, Refused
 from server.analysis.job import Claim, Job, State
@@ -50,6 +51,7 @@ class Broker:
         self._bus = bus
         self._max_concurrent = max_concurrent
         self._listening = asyncio.Event()
+        self._own_url = ""
         self._callback_base = ""
         self._owner = ""
         self._server = str(client.url)
@@ -61,12 +63,23 @@ class Broker:
 
     def listening_at(self, url: str) -> None:
         """Mismo takes callbacks at this URL of its own from now on; before that no job is given away."""
-        self._callback_base = f"{url.rstrip('/')}/api/analysis/callback"
-        self._owner = f"{socket.gethostname()} {self._callback_base}"
+        self._own_url = url.rstrip("/")
+        self._listening.set()
+
+    async def _find_address(self) -> None:
+        while True:
+            try:
+                own = await reachable(self._own_url, self._client.url)
+                break
+            except OSError as error:
+                self.reach.lost(f"there is no way to {self._client.url}: {error}")
+                await asyncio.sleep(self.pace.longest_away)
+        self._callback_base = f"{own}/api/analysis/callback"
+        host = socket.gethostname()
+        self._owner = f"{host} {self._callback_base}"
         if self._client.url.host in ("127.0.0.1", "localhost", "::1"):
             # Another machine's 127.0.0.1 is another server.
-            self._server = f"{socket.gethostname()} {self._client.url}"
-        self._listening.set()
+            self._server = f"{host} {self._client.url}"
 
     def drop(self, server_job_id: str | None) -> None:
         """Let the server know, when it can be reached, that it needn't go on with a job."""
@@ -76,6 +89,7 @@ class Broker:
 
     async def run(self) -> None:
         await self._listening.wait()
+        await self._find_address()
         async with self._client.connected(), asyncio.TaskGroup() as group:
             is_recovered = False
             while True:

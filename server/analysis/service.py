@@ -11,7 +11,7 @@ from server import errors
 from server.analysis import intake, job_store
 from server.analysis import job as jobs
 from server.analysis.broker import Broker
-from server.analysis.client import AnalysisClient, Away
+from server.analysis.client import Away
 from server.analysis.job import Asker, Job, Priority, State
 from server.analysis.queue import Queue, Wish
 from server.analysis.result_store import Found
@@ -74,7 +74,6 @@ class AnalysisService:
         self,
         queue: Queue,
         broker: Broker,
-        client: AnalysisClient,
         cache: StemCache,
         tracks: TrackService,
         event_log: EventLog,
@@ -82,7 +81,6 @@ class AnalysisService:
     ):
         self._queue = queue
         self._broker = broker
-        self._client = client
         self._cache = cache
         self._tracks = tracks
         self._log = event_log

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from server import app as application
+from server.analysis.pace import Pace
 from server.api.runner import Runner
 from server.app import App
 from server.clock import Clock
@@ -64,16 +65,19 @@ class Running:
 
 
 @asynccontextmanager
-async def running(config: Config, clock: Clock | None = None) -> AsyncIterator[Running]:
+async def running(
+    config: Config, clock: Clock | None = None, analysis_pace: Pace | None = None, port: int = 0
+) -> AsyncIterator[Running]:
     """Start everything on a migrated database; a service that fails fails the test."""
     database = application.open_database(config)
     await database.open()
-    app = await application.build(config, database, clock)
+    app = await application.build(config, database, clock, analysis_pace)
     runner = Runner(app.http, shutdown_timeout=1)
     try:
         await runner.setup()
-        await web.TCPSite(runner, config.host, 0).start()
+        await web.TCPSite(runner, config.host, port).start()
         url = f"http://{config.host}:{runner.addresses[0][1]}"
+        app.analysis.service.listening_at(url)
         ending = asyncio.Event()
         async with aiohttp.ClientSession() as session:
             services = asyncio.create_task(_served(app, ending, session))
