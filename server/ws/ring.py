@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from server.clock import to_rfc3339
-from server.events.model import Event, ResourceEvent
+from server.events.model import Effect, Event, ResourceEvent
 from server.ws.protocol import Detail
 
 MAX_ITEMS = 20_000
@@ -34,7 +34,9 @@ class Item:
     @property
     def resource(self) -> str | None:
         """The kind of resource that must be fetched for the full form; None when the data is complete."""
-        return self.kind.resource if self.kind is not None and issubclass(self.kind, ResourceEvent) else None
+        if self.kind is None or not issubclass(self.kind, ResourceEvent) or self.kind.effect is Effect.DELETED:
+            return None
+        return self.kind.resource
 
     def json(self, detail: Detail) -> bytes:
         """The event as it is sent. The full form of a resource event must have been filled in by `fill`."""
