@@ -143,8 +143,8 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             is_paged=True, is_live=True,
         ),
         Route(
-            "POST", "/playlists", create_playlist, body=schemas.PlaylistCreateBody(), returns=playlist, status=201, tag=TAG,
-            body_limit=8 * 1024 * 1024,
+            "POST", "/playlists", create_playlist, body=schemas.PlaylistCreateBody(), returns=playlist, status=201,
+            tag=TAG, body_limit=8 * 1024 * 1024,
         ),
         Route(
             "GET", "/playlists/search", search_playlists, query=schemas.SearchQuery(), returns=playlist, tag=TAG,
@@ -158,7 +158,10 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             "GET", one, get_playlist, query=schemas.GetQuery(), returns=schemas.PlaylistWithEntriesOut(), tag=TAG,
             errors=not_found, is_live=True,
         ),
-        Route("PUT", one, change_playlist, body=schemas.PlaylistChangeBody(), returns=playlist, tag=TAG, errors=not_found),
+        Route(
+            "PUT", one, change_playlist, body=schemas.PlaylistChangeBody(), returns=playlist, tag=TAG,
+            errors=not_found,
+        ),
         Route("DELETE", one, delete_playlist, returns=_IDS, tag=TAG, errors=not_found),
         Route(
             "GET", f"{one}/stats", playlist_stats, returns=schemas.PlaylistStatsOut(), tag=TAG, errors=not_found,
@@ -169,8 +172,8 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             is_list=True, is_paged=True, is_live=True,
         ),
         Route(
-            "POST", f"{one}/tracks", add_entries, body=schemas.EntriesBody(), returns=schemas.PlainEntryOut(), status=201,
-            tag=TAG, errors=editing, is_list=True, body_limit=8 * 1024 * 1024,
+            "POST", f"{one}/tracks", add_entries, body=schemas.EntriesBody(), returns=schemas.PlainEntryOut(),
+            status=201, tag=TAG, errors=editing, is_list=True, body_limit=8 * 1024 * 1024,
         ),
         Route(
             "PUT", f"{one}/tracks/reorder", reorder_entries, body=schemas.ReorderBody(), returns=_IDS, tag=TAG,
@@ -198,8 +201,8 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             tag=TAG, errors=not_found, is_live=True,
         ),
         Route(
-            "POST", f"{one}/duplicate", duplicate_playlist, body=schemas.PlaylistNameBody(), returns=playlist, status=201,
-            tag=TAG, errors=[errors.NotFound, WrongType],
+            "POST", f"{one}/duplicate", duplicate_playlist, body=schemas.PlaylistNameBody(), returns=playlist,
+            status=201, tag=TAG, errors=[errors.NotFound, WrongType],
         ),
         Route(
             "POST", f"{one}/merge", merge_playlists, body=schemas.MergeBody(), returns=schemas.MergedOut(), tag=TAG,

@@ -128,8 +128,8 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
             status=201, tag=TAG,
         ),
         Route(
-            "POST", f"{base}/sessions/start", start_session, body=schemas.SessionStartBody(), returns=playlist, status=201,
-            tag=TAG, errors=[SessionActive], is_body_required=False,
+            "POST", f"{base}/sessions/start", start_session, body=schemas.SessionStartBody(), returns=playlist,
+            status=201, tag=TAG, errors=[SessionActive], is_body_required=False,
         ),
         Route(
             "GET", f"{base}/sessions/active", active_session, returns=whole, tag=TAG, errors=[errors.NotFound],
