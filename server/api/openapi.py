@@ -102,7 +102,12 @@ def _comma_list(_: OpenAPIConverter, field: fields.Field[Any], **__: Any) -> dic
 
 def _schema_name(schema: type[Schema] | Schema) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
-    return kind.__name__.removesuffix("Schema").lstrip("_")
+    name = kind.__name__.removesuffix("Schema").lstrip("_")
+    if not name.endswith(("Body", "Query")):
+        return name
+    # Every domain calls what it takes in `AddBody` or `ListQuery`; in the document the domain tells them apart.
+    domain = kind.__module__.split(".")[1]
+    return domain.title() + name
 
 
 def _operation(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
