@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from server import __version__, config, errors, log
 from server.cli import access, backup, doctor, openapi, scan, serve, upgrade
+from server.cli.output import complain
 
+_ENV_FILE = Path(".env")
 _COMMANDS = (serve, scan, upgrade, backup, doctor, access, openapi)
 
 
@@ -23,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"mismo {__version__}")
-    root.add_argument("--env-file", type=Path, default=Path(".env"), help="settings to read (default: .env)")
+    root.add_argument("--env-file", type=Path, help="settings to read (default: .env, if there is one)")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         sub = commands.add_parser(
@@ -41,18 +44,20 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code says how it went: 0 well, 1 not well, 2 wrong usage."""
     given = parser().parse_args(arguments)
+    env_file = given.env_file or (_ENV_FILE if _ENV_FILE.is_file() else None)
     try:
-        settings = config.load(given.env_file, host=getattr(given, "host", None), port=getattr(given, "port", None))
+        settings = config.load(env_file, host=getattr(given, "host", None), port=getattr(given, "port", None))
         log.configure(settings)
         result: int = asyncio.run(given.run(settings, given))
-    except errors.StartupError as error:
-        print(f"mismo: {error}", file=sys.stderr)  # noqa: T201 # the command line speaks to a person
-        return 1
-    except errors.MismoError as error:
-        print(f"mismo: {error.detail}", file=sys.stderr)  # noqa: T201
+    except (errors.StartupError, errors.MismoError) as error:
+        complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`). Python would complain once more when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return result
 
 

@@ -40,7 +40,6 @@ from server.events.log import EventLog
 from server.events.model import Event
 from server.filesystem import FileSystem
 from server.libraries import routes as library_routes
-from server.libraries.in_flight import InFlight
 from server.libraries.monitor import MountMonitor
 from server.libraries.service import LibraryService
 from server.operations import attempt, trash
@@ -70,6 +69,10 @@ from server.system.health import Check
 from server.system.retention import Retention
 from server.tracks import routes as track_routes
 from server.tracks.service import TrackService
+from server.watching import routes as watch_routes
+from server.watching.follow import Tools as WatchTools
+from server.watching.service import WatchService
+from server.watching.source import WatchfilesSource
 from server.ws.endpoint import Endpoint
 from server.ws.hub import Hub
 
@@ -91,6 +94,7 @@ class App:
     tracks: TrackService
     libraries: LibraryService
     scans: ScanService
+    watcher: WatchService
     playlists: PlaylistService
     refresher: SmartRefresher
     operations: OperationService
@@ -136,7 +140,11 @@ async def build(
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
     scans = ScanService(tools, bus, config.max_concurrent_scans)
     libraries.scan_status = scans.directory_status
-    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, InFlight()))
+    watcher = WatchService(WatchTools(libraries, scans, settings, file_system, WatchfilesSource()), bus)
+    scans.growing = watcher.growing
+    monitor = MountMonitor(libraries)
+    monitor.on_mounts_changed = watcher.look_again
+    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scans.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     refresher = SmartRefresher(database, uow, playlists.smart, clock)
@@ -153,7 +161,8 @@ async def build(
         scans,
         HashBackfill(tools, scans),
         CatchUp(uow, event_log, bus, scans),
-        MountMonitor(libraries),
+        monitor,
+        watcher,
         EntryUpkeep(uow, event_log, bus, tracks, clock),
         SmartMarker(uow, event_log, bus, refresher),
         refresher,
@@ -166,6 +175,7 @@ async def build(
         *setting_routes.routes(settings),
         *library_routes.routes(libraries),
         *scan_routes.routes(scans),
+        *watch_routes.routes(watcher),
         *track_routes.routes(tracks),
         *special_playlist_routes.routes(playlists, Transfer(database, uow, tracks, playlists, clock)),
         *playlist_routes.routes(playlists, Explanations(database, tracks, playlists.smart)),
@@ -191,7 +201,7 @@ async def build(
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
-        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans,
+        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, watcher,
         playlists, refresher, operations, companions, analysis, workers, file_system, services, tuple(routes),
         idempotency, http,
     )  # fmt: skip
@@ -280,7 +290,9 @@ async def _listen(runner: Runner, config: Config) -> str:
     try:
         await site.start()
     except OSError as error:
-        raise errors.StartupError(f"can't listen on {config.host}:{config.port}: {error.strerror}") from error
+        # asyncio's own words repeat the address; a name that doesn't resolve has a number below zero.
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise errors.StartupError(f"can't listen on {config.host}:{config.port}: {why}") from error
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{runner.addresses[0][1]}"
 

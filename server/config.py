@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from marshmallow import ValidationError, validate
 from server import errors
 
 DEFAULT_DATABASE_URL = "sqlite:///data/library.db"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,11 @@ class Config:
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in LOOPBACK
+        """Whether only programs on this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.casefold() == "localhost"
 
     @property
     def is_postgres(self) -> bool:
@@ -64,15 +70,57 @@ class Config:
     @property
     def sqlite_path(self) -> Path:
         """The file behind a `sqlite:///relative` or `sqlite:////absolute` URL."""
-        return Path(self.database_url.removeprefix("sqlite:///"))
+        return Path(self.database_url.removeprefix("sqlite:///")).expanduser()
+
+    @property
+    def database_name(self) -> str:
+        """What may be shown: the file, or the URL without its password."""
+        if not self.is_postgres:
+            return str(self.sqlite_path)
+        parts = urlsplit(self.database_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _database_url(value: str) -> None:
-    if value.startswith("sqlite:///") and len(value) > len("sqlite:///"):
+    file = value.removeprefix("sqlite:///")
+    if file != value and file and ":memory:" not in file and not file.endswith("/"):
         return
-    parts = urlsplit(value)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+    if urlsplit(value).scheme not in {"postgresql", "postgres"} or not urlsplit(value).path.strip("/"):
         raise ValidationError("must be sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+
+
+def _host(value: str) -> None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        if not _HOST.fullmatch(value):
+            raise ValidationError(f"{value!r} isn't a host name or an IP address (without a port)") from None
+
+
+def _origin(value: str) -> None:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or value.rstrip("/") != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValidationError(f"{value!r} isn't an origin, like https://dj.example or http://localhost:5173")
+
+
+def _token(value: str) -> None:
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise ValidationError("must be printable ASCII without spaces, as it is sent in a header")
+
+
+def _names(env: environs.Env, variable: str, check: Callable[[str], None]) -> tuple[str, ...]:
+    """A list separated by commas; every item is checked."""
+
+    def check_all(items: list[str]) -> None:
+        for item in filter(None, map(str.strip, items)):
+            check(item)
+
+    found: list[str] = env.list(variable, [], validate=check_all) or []
+    return tuple(filter(None, map(str.strip, found)))
 
 
 def _url(*schemes: str) -> Callable[[str], None]:
@@ -90,16 +138,16 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
     Raises `errors.StartupError` with one message that lists every bad value.
     """
     env = environs.Env(eager=False)
-    if env_file is not None and env_file.is_file():
-        env.read_env(str(env_file), recurse=False)
+    if env_file is not None:
+        _read(env, env_file)
     at_least_1 = validate.Range(min=1)
     values: dict[str, Any] = {
-        "host": env.str("HOST", "127.0.0.1", validate=validate.Length(min=1)),
+        "host": env.str("HOST", "127.0.0.1", validate=_host),
         "port": env.int("PORT", 3000, validate=validate.Range(0, 65535)),
         "database_url": env.str("DATABASE_URL", DEFAULT_DATABASE_URL, validate=_database_url),
-        "api_token": env.str("API_TOKEN", "") or None,
-        "allowed_hosts": tuple(env.list("ALLOWED_HOSTS", []) or ()),
-        "cors_origins": tuple(env.list("CORS_ORIGINS", []) or ()),
+        "api_token": env.str("API_TOKEN", "", validate=_token) or None,
+        "allowed_hosts": _names(env, "ALLOWED_HOSTS", _host),
+        "cors_origins": _names(env, "CORS_ORIGINS", _origin),
         "api_rate_limit": env.int("API_RATE_LIMIT", 600, validate=at_least_1),
         "analysis_server_url": env.str("ANALYSIS_SERVER_URL", "http://127.0.0.1:5000", validate=_url("http", "https")),
         # Not set and set to nothing differ: the embedded analyser, or one that somebody else manages.
@@ -128,24 +176,35 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
         "log_format": env.str("LOG_FORMAT", "", validate=validate.OneOf(["", "console", "json"])) or None,
         "log_file": env.str("LOG_FILE", "") or None,
     }
-    try:
-        env.seal()
-    except environs.EnvValidationError as error:
-        raise errors.StartupError(_explain(error)) from None
+    problems = _problems(env)
+    first, last = values["audio_server_reconnect_delay"], values["audio_server_max_reconnect_delay"]
+    if first is not None and last is not None and first > last:
+        problems["AUDIO_SERVER_MAX_RECONNECT_DELAY"] = ["must not be less than AUDIO_SERVER_RECONNECT_DELAY"]
+    if problems:
+        lines = [f"  {name}: {'; '.join(messages)}" for name, messages in sorted(problems.items())]
+        raise errors.StartupError("bad configuration:\n" + "\n".join(lines))
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Config(**values)
 
 
-def _explain(error: environs.EnvValidationError) -> str:
-    problems = error.error_messages
-    if not isinstance(problems, dict):
-        return f"bad configuration: {error}"
-    lines = [f"  {name}: {_joined(messages)}" for name, messages in sorted(problems.items())]
-    return "bad configuration:\n" + "\n".join(lines)
+def _read(env: environs.Env, file: Path) -> None:
+    try:
+        if not file.is_file():
+            raise errors.StartupError(f"there is no file {file}")
+        env.read_env(str(file), recurse=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.StartupError(f"can't read {file}: {error}") from None
 
 
-def _joined(messages: str | Sequence[str]) -> str:
-    return messages if isinstance(messages, str) else "; ".join(messages)
+def _problems(env: environs.Env) -> dict[str, list[str]]:
+    """What is wrong with which variable."""
+    try:
+        env.seal()
+    except environs.EnvValidationError as error:
+        found = error.error_messages
+        assert isinstance(found, dict)
+        return {name: [said] if isinstance(said, str) else list(said) for name, said in found.items()}
+    return {}
 
 
 def variable_names() -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from server import errors
 from server.config import Config
 
 
@@ -40,11 +41,7 @@ def configure(config: Config) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
-    handler: logging.Handler = (
-        logging.handlers.WatchedFileHandler(config.log_file, encoding="utf-8")
-        if config.log_file
-        else logging.StreamHandler()
-    )
+    handler = _handler(config.log_file)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -52,6 +49,15 @@ def configure(config: Config) -> None:
     # aiosqlite writes two records for each statement at DEBUG, which costs more than the statement.
     for chatty in ("aiosqlite", "asyncio", "watchfiles"):
         logging.getLogger(chatty).setLevel(max(logging.INFO, root.level))
+
+
+def _handler(file: str | None) -> logging.Handler:
+    if file is None:
+        return logging.StreamHandler()
+    try:
+        return logging.handlers.WatchedFileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise errors.StartupError(f"can't write the log: {error}") from None
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

@@ -6,16 +6,17 @@ import argparse
 import os
 import shutil
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from server import errors
-from server.app import open_database
+from server.cli.opened import existing
 from server.cli.output import is_terminal, say, say_json
 from server.config import Config
-from server.db.database import Database
+from server.db.database import Database, Dialect
 from server.db.migrate import applied, available
 from server.libraries import availability, store
 from server.libraries.mounts import mount_of, read_mounts
@@ -26,7 +27,7 @@ EXAMPLE = "mismo doctor"
 _FREE_BYTES = 500 * 1024 * 1024
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
 _INOTIFY_WANTED = 65536
-_TOOLS = ("ffprobe", "pg_dump")
+_TOOLS = {"pg_dump": "backups of a PostgreSQL database"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +55,56 @@ async def run(config: Config, _: argparse.Namespace) -> int:
 
 
 async def _look(config: Config) -> AsyncIterator[Finding]:
-    database = open_database(config)
     try:
-        await database.open()
-    except errors.StartupError as error:
-        yield Finding("database", "problem", str(error))
-    else:
-        try:
-            async for finding in _look_into(database):
+        async with existing(config) as database:
+            yield await _database(config, database)
+            async for finding in _directories(database):
                 yield finding
-        finally:
-            await database.close()
+    except (errors.StartupError, errors.MismoError) as error:
+        # A fresh machine has no database yet, and that is no fault.
+        is_new = not config.is_postgres and not config.sqlite_path.exists()
+        yield Finding("database", "note" if is_new else "problem", str(error))
     if not config.is_postgres:
         yield _space("disk space for the database", config.sqlite_path.parent)
     yield _inotify()
     yield _server("analysis server", config.analysis_server_url)
     yield _server("audio engine", config.audio_server_ws_url)
-    for tool in _TOOLS:
+    for tool, use in _TOOLS.items():
         found = shutil.which(tool)
-        yield Finding(tool, "ok" if found else "note", found or "not installed; used where it is")
+        is_needed = tool == "pg_dump" and config.is_postgres
+        yield Finding(tool, "ok" if found or not is_needed else "note", found or f"not installed; it is for {use}")
 
 
-async def _look_into(database: Database) -> AsyncIterator[Finding]:
+async def _database(config: Config, database: Database) -> Finding:
     try:
         ledger = await applied(database.direct)
-        pending = [item.name for item in available(database.dialect) if item.name not in ledger]
     except Exception as error:  # a database of anything may stand there
-        yield Finding("database", "note", f"{database.url}: empty, or not Mismo's ({error})")
-        return
+        return Finding("database", "problem", f"{config.database_name} isn't one of Mismo's ({error})")
+    known = {migration.name for migration in available(database.dialect)}
+    unknown = sorted(ledger.keys() - known)
+    if unknown:
+        return Finding("database", "problem", f"newer than this program: it has {', '.join(unknown)}")
+    damage = await _damage(database)
+    if damage is not None:
+        return Finding("database", "problem", f"{config.database_name} is damaged: {damage}")
+    pending = len(known - ledger.keys())
     size = await database.size_bytes()
     state = "note" if pending else "ok"
-    yield Finding("database", state, f"{database.dialect}, {size} bytes, {len(pending)} migrations to apply")
+    return Finding("database", state, f"{config.database_name}, {size} bytes, {pending} migrations to apply")
+
+
+async def _damage(database: Database) -> str | None:
+    """What SQLite's own check finds first; PostgreSQL watches over its pages itself."""
+    if database.dialect is not Dialect.SQLITE:
+        return None
+    try:
+        said: str = await database.fetch_value("PRAGMA quick_check(1)")
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if said == "ok" else said
+
+
+async def _directories(database: Database) -> AsyncIterator[Finding]:
     mounts = read_mounts()
     for directory in await store.all_directories(database.direct):
         seen = availability.probe(directory.path, directory.fingerprint)

@@ -26,15 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(config: Config, given: argparse.Namespace) -> int:
-    if given.websocket:
-        content = asyncapi.document()
-    else:
-        # The routes are made by the composition root, which wants a database; the person's own isn't touched.
-        with tempfile.TemporaryDirectory() as folder:
-            scratch = replace(config, host="127.0.0.1", database_url=f"sqlite:///{Path(folder) / 'scratch.db'}")
-            async with opened(scratch) as database:
-                made = await app.build(scratch, database)
-                content = document(made.routes)
-                made.file_system.close()
+    content = asyncapi.document() if given.websocket else await _openapi(config)
     say(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
     return 0
+
+
+async def _openapi(config: Config) -> dict[str, object]:
+    # The routes are made by the composition root, which wants a database; the person's own isn't touched.
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = replace(config, host="127.0.0.1", database_url=f"sqlite:///{Path(folder) / 'scratch.db'}")
+        async with opened(scratch) as database:
+            made = await app.build(scratch, database)
+            try:
+                return document(made.routes)
+            finally:
+                await app.close(made)

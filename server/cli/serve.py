@@ -19,17 +19,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--library", type=Path, action="append", default=[], metavar="PATH", help="manage and scan this folder"
     )
-    parser.add_argument("--host", help="address to listen on (HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for any free one (PORT)")
+    parser.add_argument("--host", type=_host, help="address to listen on (HOST)")
+    parser.add_argument("--port", type=_port, help="port to listen on, 0 for any free one (PORT)")
+
+
+def _host(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
+    return int(text)
 
 
 async def run(config: Config, given: argparse.Namespace) -> int:
-    with only_one(config):
-        await app.run(config, [path.expanduser().absolute() for path in given.library], _ready)
+    with only_one(config) as lock:
+
+        def ready(_: app.App, url: str) -> None:
+            lock.announce(url)
+            _greet(url)
+
+        await app.run(config, [path.expanduser().absolute() for path in given.library], ready)
     return 0
 
 
-def _ready(_: app.App, url: str) -> None:
+def _greet(url: str) -> None:
     say(f"Mismo is ready at {url}")
     say(f"  tracks      {url}/api/tracks")
     say(f"  live events {url.replace('http', 'ws', 1)}/ws?topics=*")
