@@ -78,8 +78,8 @@ def routes(duplicates: DuplicateService, *, confirm_deletes: bool) -> Sequence[R
             "GET", base, list_duplicates, query=schemas.ListQuery(), returns=one, tag=_TAG,
             is_list=True, is_paged=True, is_live=True,
         ),
-        Route("GET", f"{base}/stats", duplicate_stats, returns=schemas.StatsOut(), tag=_TAG, is_live=True),
-        Route("POST", f"{base}/scan", rescan_duplicates, returns=schemas.RescanOut(), tag=_TAG),
+        Route("GET", f"{base}/stats", duplicate_stats, returns=schemas.DuplicateStatsOut(), tag=_TAG, is_live=True),
+        Route("POST", f"{base}/scan", rescan_duplicates, returns=schemas.RegroupedOut(), tag=_TAG),
         Route(
             "POST", f"{base}/resolve", resolve_duplicates, body=schemas.ResolveManyBody(), returns=_MANY, tag=_TAG,
         ),
@@ -92,7 +92,7 @@ def routes(duplicates: DuplicateService, *, confirm_deletes: bool) -> Sequence[R
             returns=schemas.ResolutionOut(), tag=_TAG, errors=[*not_found, NotOpen, CanonicalMissing],
         ),
         Route(
-            "POST", base + "/{id}/undo", undo_resolution, returns=schemas.UndoneOut(), status=202, tag=_TAG,
+            "POST", base + "/{id}/undo", undo_resolution, returns=schemas.ResolutionUndoneOut(), status=202, tag=_TAG,
             errors=[*not_found, NotResolved],
         ),
         Route("POST", base + "/{id}/ignore", ignore_duplicate, returns=one, tag=_TAG, errors=[*not_found, NotOpen]),

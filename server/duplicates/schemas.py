@@ -71,14 +71,14 @@ class DuplicateGroupWithTracks(DuplicateGroup):
     tracks = fields.List(fields.Nested(RankedTrack), required=True)
 
 
-class DeletionOut(Schema):
+class PlannedDeletionOut(Schema):
     track_id = fields.UUID(required=True)
     library_directory_id = fields.String(required=True)
     path = fields.String(required=True)
     bytes = fields.Integer(required=True)
 
 
-class MergedOut(Schema):
+class MergedValueOut(Schema):
     before = fields.Raw(required=True, allow_none=True)
     after = fields.Raw(required=True, allow_none=True)
 
@@ -89,26 +89,26 @@ class ResolutionOut(Schema):
     group = fields.Nested(DuplicateGroup, required=True)
     canonical_track_id = fields.UUID(required=True)
     reasons = fields.List(fields.String(), required=True)
-    merged = fields.Dict(keys=fields.String(), values=fields.Nested(MergedOut), required=True)
+    merged = fields.Dict(keys=fields.String(), values=fields.Nested(MergedValueOut), required=True)
     playlists = fields.List(fields.Dict(), required=True)
     cues = fields.List(fields.Dict(), required=True)
-    deletions = fields.List(fields.Nested(DeletionOut), required=True)
+    deletions = fields.List(fields.Nested(PlannedDeletionOut), required=True)
     operations = fields.List(fields.Nested(FileOperation), required=True)
 
 
-class UndoneOut(Schema):
+class ResolutionUndoneOut(Schema):
     resolution_id = fields.UUID(required=True)
     group = fields.Nested(DuplicateGroup, required=True)
     operations = fields.List(fields.Nested(FileOperation), required=True)
 
 
-class RescanOut(Schema):
+class RegroupedOut(Schema):
     appeared = fields.Integer(required=True)
     changed = fields.Integer(required=True)
     gone = fields.Integer(required=True)
 
 
-class StatsOut(Schema):
+class DuplicateStatsOut(Schema):
     groups = fields.Integer(required=True)
     copies = fields.Integer(required=True, metadata={"description": "tracks beyond the first of each group"})
     total_bytes = fields.Integer(required=True)

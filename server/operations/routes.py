@@ -140,8 +140,8 @@ def routes(
             is_body_required=False, returns=one, status=202, tag=_TAG, errors=queueing,
         ),
         Route(
-            "POST", "/operations", queue_operations, body=schemas.BatchBody(), returns=schemas.BatchOut(), status=202,
-            tag=_TAG, errors=queueing, body_limit=8 * 1024 * 1024,
+            "POST", "/operations", queue_operations, body=schemas.BatchBody(), returns=schemas.OperationBatchOut(),
+            status=202, tag=_TAG, errors=queueing, body_limit=8 * 1024 * 1024,
         ),
         Route(
             "POST", "/operations/organize", organize_files, body=schemas.OrganizeBody(), returns=schemas.OrganizeOut(),
@@ -167,7 +167,7 @@ def routes(
         ),
         Route(
             "DELETE", trash_path, empty_trash, query=schemas.EmptyTrashQuery(), body=schemas.EmptyTrash(),
-            is_body_required=False, returns=schemas.EmptiedOut(), tag=_TAG, errors=not_found,
+            is_body_required=False, returns=schemas.TrashEmptiedOut(), tag=_TAG, errors=not_found,
         ),
     ]  # fmt: skip
 

@@ -109,17 +109,17 @@ class EmptyTrashQuery(StrictSchema):
     confirm = Flag(load_default=None)
 
 
-class PlaceOut(Schema):
+class FilePlaceOut(Schema):
     library_directory_id = fields.String(required=True)
     path = fields.String(required=True)
 
 
-class ErrorOut(Schema):
+class OperationErrorOut(Schema):
     code = fields.String(required=True)
     detail = fields.String(required=True)
 
 
-class OptionsOut(Schema):
+class OperationOptionsOut(Schema):
     create_directories = fields.Boolean(required=True)
     on_conflict = fields.String(required=True)
     with_sidecars = fields.Boolean(required=True)
@@ -127,7 +127,7 @@ class OptionsOut(Schema):
 
 
 def _place(name: str, *, allow_none: bool = False) -> fields.Nested:
-    return fields.Nested(PlaceOut, required=True, allow_none=allow_none, data_key=name)
+    return fields.Nested(FilePlaceOut, required=True, allow_none=allow_none, data_key=name)
 
 
 class FileOperation(Schema):
@@ -139,16 +139,16 @@ class FileOperation(Schema):
     undo_of = fields.String(required=True, allow_none=True)
     source = _place("from")
     target = _place("to", allow_none=True)
-    options = fields.Nested(OptionsOut, required=True)
+    options = fields.Nested(OperationOptionsOut, required=True)
     attempts = fields.Integer(required=True)
-    error = fields.Nested(ErrorOut, required=True, allow_none=True)
+    error = fields.Nested(OperationErrorOut, required=True, allow_none=True)
     bytes = fields.Integer(required=True)
     created_at = fields.DateTime(required=True)
     started_at = fields.DateTime(required=True, allow_none=True)
     finished_at = fields.DateTime(required=True, allow_none=True)
 
 
-class BatchOut(Schema):
+class OperationBatchOut(Schema):
     batch_id = fields.String(required=True, allow_none=True)
     operations = fields.List(fields.Nested(FileOperation), required=True)
 
@@ -174,6 +174,6 @@ class TrashedOut(Schema):
     bytes = fields.Integer(required=True)
 
 
-class EmptiedOut(Schema):
+class TrashEmptiedOut(Schema):
     removed = integer(required=True)
     bytes = integer(required=True)
