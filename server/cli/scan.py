@@ -61,6 +61,7 @@ async def _own_server(config: Config) -> AsyncIterator[str]:
     )
     async with opened(alone) as database:
         made = await app.build(alone, database)
+        made.watcher.switch_off()  # what is asked for is scanned, and nothing else
         runner = Runner(made.http, shutdown_timeout=1)
         await runner.setup()
         await aiohttp.web.TCPSite(runner, alone.host, 0).start()

@@ -23,8 +23,9 @@ _REMOVABLE_PLACES = (b"/media/", b"/run/media/", b"/Volumes/")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of the mount table. `device` as `major:minor`."""
+    """One line of the mount table. `id` is another one after each mount; `device` as `major:minor`."""
 
+    id: int
     mount_point: bytes
     type: str
     device: str
@@ -78,6 +79,7 @@ def _parse(line: bytes) -> Mount | None:
     if not separator or len(before) < 5 or len(after) < 2:
         return None
     return Mount(
+        id=int(before[0]),
         mount_point=_unescape(before[4]),
         type=after[0].decode(errors="replace"),
         device=before[2].decode(errors="replace"),

@@ -12,6 +12,7 @@ from functools import partial
 from server import errors, ids, log
 from server.db.database import Row
 from server.filesystem import DaemonThreads, Unresponsive
+from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
 from server.scanning import store
 from server.scanning.intake import Intake, Tools, Tx, gone
@@ -52,7 +53,8 @@ class Progress:
 class ScanRun:
     """A scan that runs; `go` holds it while it is paused. What it has written stays, however it ends.
 
-    `growing` are files, by their path in the directory, that somebody still writes: they are left for later.
+    `growing` are files, by their path in the directory, that somebody still writes: they are left for later. Files
+    `in_flight` are being moved by Mismo itself, which says so when it is done.
     """
 
     scan: Scan
@@ -61,6 +63,7 @@ class ScanRun:
     report: Callable[[Progress], None]
     parts: Sequence[Part]
     growing: Callable[[], Collection[bytes]] = tuple
+    in_flight: InFlight = field(default_factory=InFlight)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
@@ -184,12 +187,15 @@ class ScanRun:
         self._unseen.extend(plan.unseen)
         await self._restore(plan.found_again)
         growing = self.growing()
-        to_read = [entry for entry in plan.to_read if entry.path not in growing] if growing else plan.to_read
+        to_read = [entry for entry in plan.to_read if entry.path not in growing and not self._is_in_flight(entry.path)]
         if to_read and self.scan.strategy is not Strategy.FULL:
             to_read = await self._recognise(to_read)
         self.progress.done += len(entries) - len(to_read)
         self.report(self.progress)
         return to_read
+
+    def _is_in_flight(self, path: bytes) -> bool:
+        return (self.directory.id, path) in self.in_flight
 
     async def _restore(self, track_ids: Sequence[str]) -> None:
         for start in range(0, len(track_ids), BATCH):
@@ -311,7 +317,9 @@ class ScanRun:
         rows = [
             row
             for row in await tracks.by_pks(self.tools.database.direct, pks)
-            if row["library_directory_id"] == directory.id and row["missing_since"] is None
+            if row["library_directory_id"] == directory.id
+            and row["missing_since"] is None
+            and not self._is_in_flight(bytes(row["path"]))
         ]
         try:
             absent = await self.tools.file_system.call_at(directory.path, gone, rows, directory.path, directory.device)

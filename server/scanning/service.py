@@ -14,6 +14,7 @@ from server.db.database import to_the_end
 from server.db.uow import Transaction
 from server.events.bus import Bus
 from server.events.model import Event
+from server.libraries.in_flight import InFlight
 from server.libraries.model import ScanStatus
 from server.libraries.service import DirectoryUnavailable
 from server.scanning import events, store
@@ -60,6 +61,7 @@ class ScanService:
         self._parts: dict[str, tuple[Part, ...]] = {}
         # Set by the watcher, which knows which files of a directory somebody still writes.
         self.growing: Callable[[str], Collection[bytes]] = _nothing
+        self.in_flight = InFlight()
         self._wake = asyncio.Event()
         self._finished = asyncio.Condition()
 
@@ -255,6 +257,7 @@ class ScanService:
             lambda progress: self._report(started, progress, began),
             self._parts.get(scan.id, (Part(scan.path),)),
             lambda: self.growing(directory.id),
+            self.in_flight,
         )
         async with self.tools.uow() as tx:
             current = await store.get(tx, scan.id)

@@ -106,7 +106,7 @@ class Walk:
         path = self._options.part.path
         names = path.split(b"/") if path else []
         for count, name in enumerate(names, 1):
-            if _is_system_folder(name) or self._excludes(b"/".join(names[:count])):
+            if is_system_folder(name) or self._excludes(b"/".join(names[:count])):
                 return
         depth = self._options.part.depth
         if 0 <= self._options.max_depth < depth:
@@ -160,7 +160,7 @@ class Walk:
     def _subfolder(
         self, path: bytes, entry: os.DirEntry[bytes], depth: int, above: tuple[tuple[int, int], ...]
     ) -> Iterator[Entry | Problem]:
-        if not self._options.part.is_recursive or _is_system_folder(entry.name):
+        if not self._options.part.is_recursive or is_system_folder(entry.name):
             return
         if 0 <= self._options.max_depth <= depth or self._excludes(path):
             return
@@ -206,7 +206,7 @@ class Walk:
         return self._is_excluded(readable) or self._is_excluded(readable + "/")
 
 
-def _is_system_folder(name: bytes) -> bool:
+def is_system_folder(name: bytes) -> bool:
     return name in _SYSTEM_FOLDERS or name.startswith(b".Trash-")
 
 

@@ -66,12 +66,19 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    config: Config, clock: Clock | None = None, analysis_pace: Pace | None = None, port: int = 0
+    config: Config,
+    clock: Clock | None = None,
+    analysis_pace: Pace | None = None,
+    port: int = 0,
+    *,
+    is_watching: bool = False,
 ) -> AsyncIterator[Running]:
     """Start everything on a migrated database; a service that fails fails the test."""
     database = application.open_database(config)
     await database.open()
     app = await application.build(config, database, clock, analysis_pace)
+    if not is_watching:
+        app.watcher.switch_off()  # a test says itself when the disk is looked at
     runner = Runner(app.http, shutdown_timeout=1)
     try:
         await runner.setup()
