@@ -35,6 +35,10 @@ from server.db.database import Database
 from server.db.migrate import migrate
 from server.db.sqlite import SqliteDatabase
 from server.db.uow import UnitOfWork
+from server.duplicates import routes as duplicate_routes
+from server.duplicates.grouping import DuplicateDetection, Grouper
+from server.duplicates.service import DuplicateService
+from server.duplicates.suggesting import Suggester
 from server.events.bus import Bus
 from server.events.log import EventLog
 from server.events.model import Event
@@ -98,6 +102,7 @@ class App:
     playlists: PlaylistService
     refresher: SmartRefresher
     operations: OperationService
+    duplicates: DuplicateService
     companions: CompanionService
     analysis: assembly.Analysis
     workers: WorkerPool
@@ -148,6 +153,9 @@ async def build(
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     refresher = SmartRefresher(database, uow, playlists.smart, clock)
+    suggester = Suggester(tracks, libraries, playlists)
+    grouper = Grouper(tracks, suggester, clock)
+    duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists)
     supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
     companions = CompanionService(supervised)
     analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)
@@ -168,6 +176,7 @@ async def build(
         refresher,
         SessionKeeper(playlists.sessions, clock),
         file_work,
+        *([DuplicateDetection(uow, event_log, bus, grouper)] if config.duplicate_detection_enabled else []),
         *analysis.services,
     )
     metrics = _metrics(hub, event_log)
@@ -186,6 +195,7 @@ async def build(
             tracks,
             confirm_deletes=config.confirm_file_deletes,
         ),
+        *duplicate_routes.routes(duplicates, confirm_deletes=config.confirm_file_deletes),
         *companion_routes.routes(companions),
         *analysis_routes.routes(analysis.service, analysis.intake, companions),
         *audio_routes.routes(analysis.service),
@@ -202,7 +212,7 @@ async def build(
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
         config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, watcher,
-        playlists, refresher, operations, companions, analysis, workers, file_system, services, tuple(routes),
+        playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services, tuple(routes),
         idempotency, http,
     )  # fmt: skip
 
