@@ -212,8 +212,8 @@ async def build(
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
         config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, watcher,
-        playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services, tuple(routes),
-        idempotency, http,
+        playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
+        tuple(routes), idempotency, http,
     )  # fmt: skip
 
 
