@@ -10,33 +10,39 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from server.ws import protocol
+from server.ws.limits import Limits
 from server.ws.protocol import NO_TOPICS
-
-# Beyond this many bytes waiting in the socket's buffer nothing more is handed to it.
-HIGH_WATER = 512 * 1024
-STALLED_SECONDS = 30.0
 
 
 class Connection:
-    """`position` is the place in the hub's ring; None while a replay runs. `seq` is the last event handed over."""
+    """`position` is the place in the hub's ring, None before the first subscription and while a replay runs.
 
-    def __init__(self, client_id: str, socket: web.WebSocketResponse, transport: asyncio.Transport, now: float):
+    `seq` is the last event handed over.
+    """
+
+    def __init__(
+        self, client_id: str, socket: web.WebSocketResponse, transport: asyncio.Transport, now: float, limits: Limits
+    ):
         self.id = client_id
-        self.socket = socket
         self.topics = NO_TOPICS
         self.position: int | None = None
         self.seq = 0
+        self.is_replaying = False
         self.blocked_since: float | None = None
-        self.is_closing = False
+        self.closing_since: float | None = None
         self.last_ping = now
         self.ping_unanswered_since: float | None = None
+        self._socket = socket
         self._transport = transport
+        self._limits = limits
+
+    @property
+    def is_closing(self) -> bool:
+        return self.closing_since is not None or self._transport.is_closing()
 
     def has_room(self, now: float) -> bool:
         """Whether the client takes what it is sent; notes since when it doesn't."""
-        if self._transport.is_closing():
-            return False
-        if self._transport.get_write_buffer_size() <= HIGH_WATER:
+        if self._transport.get_write_buffer_size() <= self._limits.high_water:
             self.blocked_since = None
             return True
         if self.blocked_since is None:
@@ -45,7 +51,7 @@ class Connection:
 
     def write(self, frame: bytes) -> None:
         """Hand a frame to the socket without waiting: the caller has asked `has_room`."""
-        if not self._transport.is_closing() and not self.is_closing:
+        if not self.is_closing:
             self._transport.write(frame)
 
     def tell(self, message: Mapping[str, Any]) -> None:
@@ -58,7 +64,10 @@ class Connection:
 
     async def send(self, payload: bytes) -> None:
         """Send one text message and wait until the client has taken it; raises TimeoutError when it doesn't."""
-        await asyncio.wait_for(self.socket.send_frame(payload, WSMsgType.TEXT), STALLED_SECONDS)
+        if self.is_closing:
+            raise ConnectionResetError("the connection is being closed")
+        async with asyncio.timeout(self._limits.stalled):
+            await self._socket.send_frame(payload, WSMsgType.TEXT)
 
     def ping(self, now: float) -> None:
         self.last_ping = now
@@ -66,13 +75,15 @@ class Connection:
             self.ping_unanswered_since = now
         self.write(protocol.PING_FRAME)
 
-    def ponged(self) -> None:
+    def answered(self) -> None:
+        """The client has shown that it is there."""
         self.ping_unanswered_since = None
 
-    def close(self, code: int, reason: str) -> None:
-        """Say why, then end; a client that doesn't read doesn't hear it, and is cut off by `abort`."""
+    def close(self, code: int, reason: str, now: float) -> None:
+        """Say why, then end; a client that doesn't read doesn't hear it, and is cut off by `abort` later."""
         self.write(protocol.close_frame(code, reason))
-        self.is_closing = True
+        if self.closing_since is None:
+            self.closing_since = now
 
     def abort(self) -> None:
         self._transport.abort()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from server import __version__, ids, log
+from server import __version__, errors, ids, log
 from server.api.guard import WEBSOCKET_PROTOCOL
 from server.events.log import EventLog
 from server.ws import protocol
 from server.ws.connection import Connection
-from server.ws.hub import HEARTBEAT_SECONDS, Hub
+from server.ws.hub import Hub
 from server.ws.protocol import Detail, NotUnderstood
 
 logger = log.get(__name__)
@@ -34,14 +33,18 @@ class Endpoint:
         await socket.prepare(request)
         if request.transport is None:
             return socket  # gone already
-        connection = Connection(ids.new_id(), socket, request.transport, time.monotonic())
+        connection = Connection(ids.new_id(), socket, request.transport, self._hub.now(), self._hub.limits)
         self._hub.join(connection)
         try:
             await self._greet(connection)
             await self._first_subscription(connection, request)
-            await self._receive(connection)
+            await self._receive(connection, socket)
         except TimeoutError:
-            connection.close(protocol.TOO_SLOW, "too slow")
+            connection.close(protocol.TOO_SLOW, "too slow", self._hub.now())
+        except errors.Unavailable as error:
+            # The log can't be read now; the client comes again and goes on from where it was.
+            logger.warning("a replay was broken off", client=connection.id, error=str(error))
+            connection.close(protocol.TRY_AGAIN, "the database can't be read now", self._hub.now())
         except (ConnectionError, RuntimeError) as error:
             # The client went away while something was being sent to it.
             logger.debug("websocket client gone", client=connection.id, error=str(error))
@@ -60,30 +63,30 @@ class Endpoint:
                 "seq": head.seq,
                 "oldest_seq": head.oldest_seq,
                 "client_id": connection.id,
-                "heartbeat": int(HEARTBEAT_SECONDS),
+                "heartbeat": round(self._hub.limits.heartbeat),
             }
         )
 
     async def _first_subscription(self, connection: Connection, request: web.Request) -> None:
         try:
-            message = protocol.topics_of_query(request.query.get("topics"), request.query.get("since"))
+            message = protocol.topics_of_query(request.query)
         except NotUnderstood as error:
             await _complain(connection, error)
             return
         if message is not None:
             await self._subscribe(connection, message)
 
-    async def _receive(self, connection: Connection) -> None:
-        async for message in connection.socket:
+    async def _receive(self, connection: Connection, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
             if message.type is WSMsgType.TEXT:
                 try:
                     await self._answer(connection, protocol.parse(message.data))
                 except NotUnderstood as error:
                     await _complain(connection, error)
             elif message.type is WSMsgType.PING:
-                await connection.socket.pong(message.data)
+                await socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
-                connection.ponged()
+                connection.answered()
             elif message.type is WSMsgType.BINARY:
                 await _complain(connection, NotUnderstood("messages are JSON text, not binary", code="binary"))
 
@@ -101,20 +104,19 @@ class Endpoint:
     async def _subscribe(self, connection: Connection, message: dict[str, Any]) -> None:
         detail: Detail = message["detail"]
         since, epoch = message["since"], message["epoch"]
-        topics = connection.topics.with_(message["topics"], detail)
+        topics = dict.fromkeys(message["topics"], detail)
         if since is not None or epoch is not None:
             await self._log.refresh()
-        reason = self._hub.reset_reason(since or 0, epoch) if since is not None or epoch is not None else None
-        if since is None and epoch is not None and reason is protocol.Reset.TOO_OLD:
-            reason = None  # only the epoch was asked about
-        await _reply(connection, "subscribed", message, topics=list(topics.details), seq=self._hub.last_seq)
+        reason = self._hub.reset_reason(since, epoch)
+        # What the reply calls the present is where the client goes on from, however long it takes to be sent.
+        seq = self._hub.last_seq
+        together = protocol.topics_of({**connection.topics.details, **topics})
+        await _reply(connection, "subscribed", message, topics=list(together.details), seq=seq)
         if reason is not None:
-            await connection.reply({"type": "reset", "reason": reason, "seq": self._hub.last_seq})
-        elif since is not None:
-            await self._hub.replay(connection, protocol.topics_of(dict.fromkeys(message["topics"], detail)), since)
-        if connection.position is None:
-            self._hub.go_live(connection)
-        connection.topics = topics
+            await connection.reply({"type": "reset", "reason": reason, "seq": seq})
+        await self._hub.replay(
+            connection, protocol.topics_of(topics), seq if since is None or reason is not None else since
+        )
 
 
 async def _reply(connection: Connection, kind: str, message: dict[str, Any], **content: Any) -> None:

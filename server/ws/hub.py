@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from server import log
+from server import errors, log
 from server.events.log import EventLog
 from server.events.model import Entry, Event, Transient, registry
 from server.ws import protocol
-from server.ws.connection import STALLED_SECONDS, Connection
+from server.ws.batch import Frame, frames, messages
+from server.ws.connection import Connection
+from server.ws.heartbeat import look_after
+from server.ws.limits import Limits
 from server.ws.protocol import Detail, Reset, Topics
 from server.ws.ring import Item, Ring
 
 logger = log.get(__name__)
-
-COALESCE_SECONDS = 0.02
-TRANSIENT_INTERVAL_SECONDS = 0.1
-HEARTBEAT_SECONDS = 25.0
-PONG_SECONDS = 10.0
-FAREWELL_SECONDS = 5.0
-FRAME_EVENTS = 500
-FRAME_BYTES = 1024 * 1024
-REPLAY_BATCH = 500
-SLICE_RESOURCES = 2000
 
 # Fetches resources by id: id → the resource as JSON.
 Fetch = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
@@ -35,14 +28,18 @@ class Hub:
 
     name = "websocket hub"
 
-    def __init__(self, event_log: EventLog, now: Callable[[], float] = time.monotonic):
+    def __init__(self, event_log: EventLog, now: Callable[[], float] = time.monotonic, limits: Limits | None = None):
+        self.limits = limits or Limits()
+        self.now = now
         self._log = event_log
-        self._now = now
         self._kinds: dict[str, type[Event]] = registry()
         self._fetch: dict[str, Fetch] = {}
-        self._ring = Ring(event_log.seq)
+        self._ring = Ring(event_log.seq, self.limits.ring_items, self.limits.ring_bytes)
         self._connections: set[Connection] = set()
         self._dirty = asyncio.Event()
+        self._published = asyncio.Event()
+        self._left = asyncio.Event()
+        self._is_closed = False
         self._waiting: dict[tuple[str, str], tuple[Transient, int]] = {}
         self._sent_at: dict[tuple[str, str], float] = {}
 
@@ -63,66 +60,76 @@ class Hub:
 
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            self._ring.append(
-                Item(entry.seq, entry.ts, entry.name, entry.data, self._kinds.get(entry.name), entry.client_id)
-            )
+            self._ring.append(self._item(entry))
+        self._published.set()
         self._dirty.set()
 
     def transient(self, event: Transient, ts: int) -> None:
         """Of several that wait, only the latest is sent."""
-        self._waiting[event.name, event.subject] = (event, ts)
-        self._dirty.set()
+        if self._connections:
+            self._waiting[event.name, event.subject] = (event, ts)
+            self._dirty.set()
+
+    def _item(self, entry: Entry) -> Item:
+        return Item(entry.seq, entry.ts, entry.name, entry.data, self._kinds.get(entry.name), entry.client_id)
 
     # -- connections
 
     def join(self, connection: Connection) -> None:
         self._connections.add(connection)
+        if self._is_closed:
+            connection.close(protocol.GOING_AWAY, "the server is stopping", self.now())
 
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._left.set()
 
-    def reset_reason(self, since: int, epoch: str | None) -> Reset | None:
-        """Why a replay from `since` isn't possible; None when it is."""
+    def reset_reason(self, since: int | None, epoch: str | None) -> Reset | None:
+        """Why a client that knows an epoch, and events up to `since`, can't go on from there; None when it can."""
         head = self._log.head
-        if (epoch is not None and epoch != head.epoch) or since > head.seq:
+        if (epoch is not None and epoch != head.epoch) or (since is not None and since > head.seq):
             return Reset.EPOCH
-        return Reset.TOO_OLD if since < head.oldest_seq - 1 else None
-
-    def go_live(self, connection: Connection) -> None:
-        """From here on the connection gets what is published next."""
-        connection.position = self._ring.end
-        connection.seq = self._ring.last_seq
+        return Reset.TOO_OLD if since is not None and since < head.oldest_seq - 1 else None
 
     async def replay(self, connection: Connection, topics: Topics, since: int) -> None:
         """Send the recorded events after `since` that match `topics`, then put the connection live, without a gap.
 
-        What the connection was subscribed to before goes on from where it stood, in the same order.
+        What the connection was subscribed to before goes on from where it stood, in the same order; from here on it is
+        subscribed to both.
         """
         before, stood_at = connection.topics, connection.seq
         after = min(since, stood_at) if before.details else since
-        connection.position = None
-        while after < self._ring.last_seq:
-            entries = [entry for entry in await self._log.read(after, REPLAY_BATCH) if entry.seq <= self._ring.last_seq]
-            if not entries:
-                break
-            items = []
-            for entry in entries:
-                detail = topics.wants(entry.name) if entry.seq > since else None
-                if entry.seq > stood_at:
-                    detail = _fuller(detail, before.wants(entry.name))
-                if detail is not None and entry.client_id in (None, connection.id):
-                    items.append((self._item(entry), detail))
-            await self._fill([item for item, detail in items if detail is Detail.FULL])
-            for frame in _frames(item.json(detail) for item, detail in items):
-                # Waits until the client has taken it; only this connection's task waits here.
-                await connection.send(frame)
-            after = entries[-1].seq
-        connection.position = self._ring.position_after(after)
-        connection.seq = after
+        connection.position, connection.is_replaying = None, True
+        try:
+            # A client may know of an event, by REST, that this process is only about to publish.
+            await self._until_published(since)
+            while after < self._ring.last_seq:
+                read = await self._log.read(after, self.limits.replay_batch)
+                entries = [entry for entry in read if entry.seq <= self._ring.last_seq]
+                if not entries:
+                    break
+                wanted = []
+                for entry in entries:
+                    detail = topics.wants(entry.name) if entry.seq > since else None
+                    if entry.seq > stood_at:
+                        detail = _fuller(detail, before.wants(entry.name))
+                    if detail is not None and entry.client_id in (None, connection.id):
+                        wanted.append((self._item(entry), detail))
+                await self._fill([item for item, detail in wanted if detail is Detail.FULL])
+                for message in messages((item.json(detail) for item, detail in wanted), self.limits):
+                    # Waits until the client has taken it; only this connection's task waits here.
+                    await connection.send(message)
+                after = entries[-1].seq
+        finally:
+            connection.is_replaying = False
+        connection.topics = protocol.topics_of({**before.details, **topics.details})
+        connection.position, connection.seq = self._ring.position_after(after), after
         self._dirty.set()
 
-    def _item(self, entry: Entry) -> Item:
-        return Item(entry.seq, entry.ts, entry.name, entry.data, self._kinds.get(entry.name), entry.client_id)
+    async def _until_published(self, seq: int) -> None:
+        while self._ring.last_seq < seq:
+            self._published.clear()
+            await self._published.wait()
 
     # -- the service
 
@@ -133,97 +140,96 @@ class Hub:
                 await self._dirty.wait()
                 self._dirty.clear()
                 self._take_transients()
-                await self._flush()
+                try:
+                    await self._flush()
+                except (errors.Unavailable, errors.DiskFull) as error:
+                    logger.warning("resources can't be read; events wait", error=str(error))
+                    self._dirty.set()
+                    await asyncio.sleep(self.limits.retry)
                 # What comes within this time goes out together.
-                await asyncio.sleep(COALESCE_SECONDS)
+                await asyncio.sleep(self.limits.coalesce)
 
     def _take_transients(self) -> None:
-        now = self._now()
+        now, interval = self.now(), self.limits.transient_interval
         for key, (event, ts) in list(self._waiting.items()):
-            if now - self._sent_at.get(key, 0.0) >= TRANSIENT_INTERVAL_SECONDS:
+            if now - self._sent_at.get(key, -interval) >= interval:
                 del self._waiting[key]
                 self._sent_at[key] = now
                 self._ring.append(Item(None, ts, event.name, event.data(), type(event), event.client_id))
         if self._waiting:
-            asyncio.get_running_loop().call_later(TRANSIENT_INTERVAL_SECONDS / 2, self._dirty.set)
+            asyncio.get_running_loop().call_later(interval / 2, self._dirty.set)
         if len(self._sent_at) > 1000:
-            self._sent_at = {key: at for key, at in self._sent_at.items() if now - at < TRANSIENT_INTERVAL_SECONDS}
+            self._sent_at = {key: at for key, at in self._sent_at.items() if now - at < interval}
 
     async def _flush(self) -> None:
-        """Serve everybody up to where the ring ends now, in slices that bound what is held in memory at once."""
-        end = self._ring.end
-        position = min((self._position(connection) for connection in self._live()), default=end)
-        while position < end:
-            position = await self._serve_slice(max(position, self._ring.start), end)
+        """Serve everybody who has room up to where the ring ends now.
 
-    async def _serve_slice(self, start: int, end: int) -> int:
-        stop, seq, addressed = self._slice(start, end)
-        await self._fill_slice(start, stop)
-        now = self._now()
-        built: dict[tuple[Topics, int, str | None], list[bytes]] = {}
-        for connection in self._live():
-            position = self._position(connection)
-            if position >= stop or not connection.has_room(now):
-                continue
-            if position < self._ring.start:
-                self._reset(connection)
-                continue
+        Goes in slices, which bound what is held in memory at once. Who has no room keeps its place and costs nothing.
+        """
+        if not self._connections:
+            self._ring.forget()
+            return
+        end = self._ring.end
+        while places := self._places(end):
+            await self._serve_slice(min(places.values()), end)
+
+    def _places(self, end: int) -> dict[Connection, int]:
+        """Where each connection stands that can be served before `end`."""
+        now, start = self.now(), self._ring.start
+        places = {}
+        for connection in self._connections:
+            position = connection.position
+            if position is not None and position < end and not connection.is_closing and connection.has_room(now):
+                if position < start:
+                    self._reset(connection)
+                else:
+                    places[connection] = position
+        return places
+
+    async def _serve_slice(self, start: int, end: int) -> None:
+        items = self._slice(start, end)
+        stop = start + len(items)
+        await self._fill_wanted(items, stop)
+        # Read again: while resources were fetched, connections came, went and began replays.
+        places = self._places(stop)
+        addressed = {item.client_id for item in items}
+        built: dict[tuple[Topics, int, str | None], list[Frame]] = {}
+        now = self.now()
+        for connection, position in places.items():
+            if position < start:
+                continue  # has room again only now; the next slice begins there
             key = (connection.topics, position, connection.id if connection.id in addressed else None)
             if key not in built:
-                built[key] = self._build(connection, position, stop)
-            for frame in built[key]:
-                connection.write(frame)
-            connection.position, connection.seq = stop, seq or connection.seq
-        return stop
+                built[key] = frames(items[position - start :], position, connection.topics, connection.id, self.limits)
+            _serve(connection, built[key], now)
+        self._ring.count(items)
 
-    def _slice(self, start: int, end: int) -> tuple[int, int | None, set[str | None]]:
-        """Where the slice from `start` stops, the last recorded event in it, and the clients it has something for."""
-        stop, seq, weight = start, None, 0
-        addressed: set[str | None] = set()
-        for item in self._ring.between(start, end):
-            stop += 1
-            seq = item.seq or seq
-            weight += len(item.data["ids"]) if item.resource else 1
-            addressed.add(item.client_id)
-            if weight >= SLICE_RESOURCES:
-                break
-        return stop, seq, addressed
-
-    def _live(self) -> list[Connection]:
-        return [
-            connection
-            for connection in self._connections
-            if connection.position is not None and not connection.is_closing
-        ]
-
-    @staticmethod
-    def _position(connection: Connection) -> int:
-        assert connection.position is not None
-        return connection.position
-
-    def _build(self, connection: Connection, position: int, stop: int) -> list[bytes]:
-        parts = []
-        for item in self._ring.between(position, stop):
-            detail = connection.topics.wants(item.name)
-            if detail is not None and item.client_id in (None, connection.id):
-                parts.append(item.json(detail))
-        return [protocol.text_frame(payload) for payload in _frames(parts)]
+    def _slice(self, start: int, end: int) -> list[Item]:
+        weight = 0
+        items = self._ring.between(start, end)
+        for count, item in enumerate(items, 1):
+            weight += item.weight
+            if weight >= self.limits.slice_resources:
+                return items[:count]
+        return items
 
     def _reset(self, connection: Connection) -> None:
         logger.info("a websocket client fell too far behind", client=connection.id)
         connection.tell({"type": "reset", "reason": Reset.TOO_SLOW, "seq": self._ring.last_seq})
         connection.position, connection.seq = self._ring.end, self._ring.last_seq
 
-    async def _fill_slice(self, start: int, stop: int) -> None:
-        """Fetch the resources of those events in a slice that somebody wants in full."""
-        subscribed = {connection.topics for connection in self._live() if self._position(connection) < stop}
-        wanted = [
-            item
-            for item in self._ring.between(start, stop)
-            if item.resource and item.full_json is None and any(t.wants(item.name) is Detail.FULL for t in subscribed)
-        ]
-        await self._fill(wanted)
-        self._ring.grown(sum(len(item.full_json or b"") for item in wanted))
+    async def _fill_wanted(self, items: Sequence[Item], stop: int) -> None:
+        """Fetch the resources of those events that somebody wants in full."""
+        subscribed = {connection.topics for connection in self._places(stop)}
+        await self._fill(
+            [
+                item
+                for item in items
+                if item.resource
+                and item.full_json is None
+                and any(t.wants(item.name) is Detail.FULL for t in subscribed)
+            ]
+        )
 
     async def _fill(self, items: Sequence[Item]) -> None:
         by_resource: dict[str, list[Item]] = {}
@@ -238,53 +244,36 @@ class Hub:
 
     async def _heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(1)
-            now = self._now()
+            await asyncio.sleep(self.limits.look_after)
+            now = self.now()
             for connection in list(self._connections):
-                self._look_after(connection, now)
-
-    def _look_after(self, connection: Connection, now: float) -> None:
-        unanswered, blocked = connection.ping_unanswered_since, connection.blocked_since
-        if connection.is_closing:
-            if now - connection.last_ping > FAREWELL_SECONDS:
-                connection.abort()
-        elif unanswered is not None and now - unanswered > PONG_SECONDS:
-            connection.close(protocol.GOING_AWAY, "no answer to a ping")
-            connection.last_ping = now
-        elif not connection.has_room(now) and blocked is not None and now - blocked > STALLED_SECONDS:
-            logger.info("closing a websocket client that doesn't read", client=connection.id)
-            connection.close(protocol.TOO_SLOW, "too slow")
-            connection.last_ping = now
-        elif now - connection.last_ping >= HEARTBEAT_SECONDS:
-            connection.ping(now)
-        elif connection.position is not None and connection.position < self._ring.end:
-            self._dirty.set()
+                look_after(connection, now, self.limits)
+            self._dirty.set()  # who has room again is served
 
     async def close(self) -> None:
-        """Tell every client that the server goes away."""
+        """Tell every client that the server goes away, and wait until they have gone, or for a farewell's time."""
+        self._is_closed = True
+        now = self.now()
         for connection in list(self._connections):
-            await connection.socket.close(code=protocol.GOING_AWAY, message=b"the server is stopping")
+            connection.close(protocol.GOING_AWAY, "the server is stopping", now)
+        try:
+            async with asyncio.timeout(self.limits.farewell):
+                while self._connections:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+
+
+def _serve(connection: Connection, built: Sequence[Frame], now: float) -> None:
+    for frame in built:
+        if frame.wire:
+            connection.write(frame.wire)
+        connection.position, connection.seq = frame.position, frame.seq or connection.seq
+        if not connection.has_room(now):
+            return
 
 
 def _fuller(one: Detail | None, other: Detail | None) -> Detail | None:
     return Detail.FULL if Detail.FULL in (one, other) else one or other
-
-
-def _frames(events: Iterable[bytes]) -> list[bytes]:
-    """Batches of events as message payloads, each bounded in events and bytes."""
-    frames: list[bytes] = []
-    batch: list[bytes] = []
-    size = 0
-    for event in events:
-        if batch and (len(batch) >= FRAME_EVENTS or size + len(event) > FRAME_BYTES):
-            frames.append(_message(batch))
-            batch, size = [], 0
-        batch.append(event)
-        size += len(event)
-    if batch:
-        frames.append(_message(batch))
-    return frames
-
-
-def _message(batch: list[bytes]) -> bytes:
-    return b'{"type":"events","events":[' + b",".join(batch) + b"]}"

@@ -18,6 +18,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_TOPICS = 200
 TOO_SLOW = 4008
 GOING_AWAY = 1001
+TRY_AGAIN = 1013
 _TOPIC = re.compile(r"^(?:\*|[a-z_]+(?::[a-z_]+)*(?::\*)?)$")
 _TEXT, _CLOSE, _PING = 0x1, 0x8, 0x9
 
@@ -56,9 +57,6 @@ class Topics:
     def __init__(self, details: Mapping[str, Detail]):
         self.details = details
         self._wants: dict[str, Detail | None] = {}
-
-    def with_(self, topics: Iterable[str], detail: Detail) -> Topics:
-        return topics_of({**self.details, **dict.fromkeys(topics, detail)})
 
     def without(self, topics: Iterable[str]) -> Topics:
         gone = set(topics)
@@ -140,13 +138,15 @@ def _messages(error: ValidationError) -> dict[str, Any]:
     return error.messages if isinstance(error.messages, dict) else {"message": error.messages}
 
 
-def topics_of_query(topics: str | None, since: str | None) -> dict[str, Any] | None:
+def topics_of_query(query: Mapping[str, str]) -> dict[str, Any] | None:
     """`/ws?topics=a,b&since=N` as the subscribe message it stands for."""
-    if not topics:
+    if not query:
         return None
-    message: dict[str, Any] = {"type": "subscribe", "topics": [topic.strip() for topic in topics.split(",")]}
-    if since is not None:
-        message["since"] = int(since) if since.isdecimal() else since
+    message: dict[str, Any] = {**query, "type": "subscribe"}
+    if "topics" in query:
+        message["topics"] = [topic.strip() for topic in query["topics"].split(",")]
+    if query.get("since", "").isdecimal():
+        message["since"] = int(query["since"])
     return parse(orjson.dumps(message).decode())
 
 
