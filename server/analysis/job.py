@@ -118,6 +118,8 @@ def requested(job: Job, wanted: Collection[Stage], priority: Priority, asker: As
 
     `asker` is told when the stems are there.
     """
+    if not wanted:
+        return job
     clients = tuple(dict.fromkeys([*job.clients, asker])) if asker is not None else job.clients
     if job.state in ACTIVE:
         stages = ordered([*job.stages, *wanted])
@@ -125,8 +127,6 @@ def requested(job: Job, wanted: Collection[Stage], priority: Priority, asker: As
         return replace(
             job, stages=stages, priority=min(job.priority, priority), clients=clients, not_before=not_before
         )  # fmt: skip
-    if not wanted:
-        return job
     return _queued(replace(job, stages=ordered(wanted), priority=priority, clients=clients, attempts=0, losses=0,
                            not_before=0, error=None, queued_at=now, started_at=None))  # fmt: skip
 

@@ -53,7 +53,7 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
 
     async def get_job(call: Call) -> Answer:
         """A job, the tracks with its audio, and what is stored of that audio."""
-        job, track_ids, found = await analysis.describe(call.path["id"])
+        job, track_ids, found = await analysis.describe(call.path["audio_hash"])
         results = [
             {"stage": stage, "status": status, "analyzed_at": to_rfc3339(when), "data": data}
             for stage, (status, data, when) in found.items()
@@ -62,11 +62,11 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
 
     async def cancel_job(call: Call) -> Answer:
         """Call a job off, whether it waits or runs."""
-        return ok((await analysis.cancel(call.path["id"])).as_json())
+        return ok((await analysis.cancel(call.path["audio_hash"])).as_json())
 
     async def retry_job(call: Call) -> Answer:
         """Try a job again that failed, was called off, or closed without a file."""
-        job = await analysis.retry(call.path["id"])
+        job = await analysis.retry(call.path["audio_hash"])
         return accepted(job.as_json(), _location(job))
 
     async def analysis_queue(_: Call) -> Answer:
@@ -113,9 +113,9 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
               returns=schemas.RequestedOut(), errors=[errors.NotFound, NotHashed], body_limit=8 * 1024 * 1024),
         Route("GET", "/analysis/jobs", list_jobs, query=schemas.JobsQuery(), returns=job, is_list=True, is_paged=True,
               is_live=True, tag=_TAG),
-        Route("GET", "/analysis/status/{id}", get_job, returns=schemas.JobDetail(), is_live=True, tag=_TAG),
-        Route("DELETE", "/analysis/jobs/{id}", cancel_job, returns=job, errors=[JobEnded], tag=_TAG),
-        Route("POST", "/analysis/jobs/{id}/retry", retry_job, returns=job, status=202, errors=[JobActive], tag=_TAG),
+        Route("GET", "/analysis/status/{audio_hash}", get_job, returns=schemas.JobDetail(), is_live=True, tag=_TAG),
+        Route("DELETE", "/analysis/jobs/{audio_hash}", cancel_job, returns=job, errors=[JobEnded], tag=_TAG),
+        Route("POST", "/analysis/jobs/{audio_hash}/retry", retry_job, returns=job, status=202, errors=[JobActive], tag=_TAG),
         Route("GET", "/analysis/queue", analysis_queue, returns=schemas.QueueOut(), is_live=True, tag=_TAG),
         Route("POST", "/analysis/callback", refuse_callback, errors=[BadToken], **callback),
         Route("POST", "/analysis/callback/{token}", take_callback, errors=[BadToken, errors.Unavailable], **callback),
