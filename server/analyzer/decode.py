@@ -50,7 +50,7 @@ class Recording:
                     while fifo.samples >= BLOCK_SAMPLES:
                         yield self._block(fifo, BLOCK_SAMPLES)
         except FFmpegError as error:
-            raise Undecodable(str(error)) from error
+            raise Undecodable(_reason(error)) from error
         if fifo.samples:
             yield self._block(fifo, fifo.samples)
 
@@ -112,8 +112,14 @@ def open_recording(path: Path) -> Recording:
                             stream.codec_context.name,
                         )
     except (FFmpegError, ValueError, OSError) as error:
-        raise Undecodable(str(error)) from error
+        raise Undecodable(_reason(error)) from error
     raise Undecodable("no audio could be decoded")
+
+
+def _reason(error: Exception) -> str:
+    """Without the path, which str() would add."""
+    strerror = getattr(error, "strerror", None)
+    return strerror if isinstance(strerror, str) else str(error)
 
 
 class Mono:

@@ -10,21 +10,28 @@ BEATS_PER_BAR = 4
 
 _RATE = onset.FRAMES_PER_SECOND
 _TREBLE, _BASS = (48, 84), (28, 50)  # MIDI
-_METRE, _TREBLE_CHANGE, _BASS_CHANGE, _OPENING = 0.71, 6.5, 3.1, 3.0
+WEIGHTS = {"metre": 0.71, "treble_change": 6.5, "bass_change": 3.1, "opening": 3.0}
+"""Fitted, but for the opening: generated tracks all begin with a first beat, and real ones don't, so it counts less."""
+
 _SECTION_BARS = 16
 _BAR_SLIP_COST = 12.0
 
 
 def rotations(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, audible_from: float) -> Array:
-    """Log-odds of each place at which bars may begin, in sixteenths of a pulse after pulse 0: (64,).
+    """Log-odds of each place at which bars may begin, in sixteenths of a pulse after pulse 0: (64,)."""
+    return np.asarray(evidence(onsets, notes, pulse, audible_from) @ np.array(list(WEIGHTS.values())))
+
+
+def evidence(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, audible_from: float) -> Array:
+    """What speaks for each place, (64, len(WEIGHTS)), in the order of WEIGHTS.
 
     Drums speak through the metre; harmony, since chords and bass notes change at bar lines; and the first sound of a
     recording, `audible_from` seconds in, which mostly is a first beat.
     """
-    total = _bar_scores(onsets, notes, pulse, 0, onsets.frames)
     opening = float(pulse.position(np.array([audible_from * _RATE]))[0]) / 4 % 1 * metre.ROTATIONS
     distance = np.abs((np.arange(metre.ROTATIONS) - opening + 32) % metre.ROTATIONS - 32)
-    return np.asarray(total + _OPENING * np.maximum(0, 1 - distance / 2))
+    bars = _bar_evidence(onsets, notes, pulse, 0, onsets.frames)
+    return np.concatenate([bars, np.maximum(0, 1 - distance / 2)[:, None]], axis=1)
 
 
 def first_of_bars(onsets: onset.Onsets, notes: tonal.Notes, beats: Pulse, audible_from: float) -> Flags:
@@ -36,25 +43,27 @@ def first_of_bars(onsets: onset.Onsets, notes: tonal.Notes, beats: Pulse, audibl
     section = BEATS_PER_BAR * _SECTION_BARS
     starts = np.arange(0, max(1, beats.frames.size - section // 2), section)
     scores = np.empty((starts.size, BEATS_PER_BAR))
+    weights = np.array(list(WEIGHTS.values()))
     for row, start in enumerate(starts):
         stop = beats.frames.size - 1 if row == starts.size - 1 else start + section
         edges = np.clip(np.rint(beats.at(np.array([start, stop]))), 0, onsets.frames).astype(np.int64)
-        heard = _bar_scores(onsets, notes, beats, int(edges[0]), int(edges[1]))
+        heard = _bar_evidence(onsets, notes, beats, int(edges[0]), int(edges[1])) @ weights[:-1]
         scores[row] = heard[:: metre.ROTATIONS // BEATS_PER_BAR]
-    scores[0, round(float(beats.position(np.array([audible_from * _RATE]))[0])) % BEATS_PER_BAR] += _OPENING
+    scores[0, round(float(beats.position(np.array([audible_from * _RATE]))[0])) % BEATS_PER_BAR] += weights[-1]
     path = cheapest_path(scores, _BAR_SLIP_COST * (1 - np.eye(BEATS_PER_BAR)))
     number = np.arange(beats.frames.size)
     phase = path[np.minimum(number // section, starts.size - 1)]
     return np.asarray(number % BEATS_PER_BAR == phase)
 
 
-def _bar_scores(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, start: int, stop: int) -> Array:
+def _bar_evidence(onsets: onset.Onsets, notes: tonal.Notes, pulse: Pulse, start: int, stop: int) -> Array:
+    """The columns of `evidence` but for the last, from the frames start to stop - 1."""
     position = pulse.position(np.arange(start, stop, dtype=np.float64))
-    total = _METRE * metre.scores(onsets, start, stop, position, pulse.period / _RATE)
-    for weight, span in ((_TREBLE_CHANGE, _TREBLE), (_BASS_CHANGE, _BASS)):
+    columns = [metre.scores(onsets, start, stop, position, pulse.period / _RATE)]
+    for span in (_TREBLE, _BASS):
         change = metre.fold(harmonic_change(notes, span, onsets.frames)[start:stop], position)
-        total += weight * _around(change / (change.sum() + 1e-6))
-    return total
+        columns.append(_around(change / (change.sum() + 1e-6)))
+    return np.stack(columns, axis=1)
 
 
 def harmonic_change(notes: tonal.Notes, span: tuple[int, int], frames: int) -> Array:

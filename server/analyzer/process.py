@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,8 @@ MEMORY_LIMIT = 4 << 30
 """Bytes of address space of a worker; what it really uses is a fraction of that."""
 CPU_LIMIT = 3600
 """Seconds of processor time of a worker."""
+STAGE_LIMIT = 7200.0
+"""Seconds a stage may take by the clock: a disk that doesn't answer takes no processor time."""
 
 _LONGEST_LINE = 64 << 20
 _STDERR_KEPT = 2000
@@ -32,24 +34,13 @@ class AnalysisFailed(Exception):
 
 async def analyse(
     path: Path, stages: tuple[Stage, ...], stem_folder: Path, stem_format: str
-) -> AsyncIterator[tuple[Stage, Payload]]:
+) -> AsyncGenerator[tuple[Stage, Payload], None]:
     """Yields each stage with its report as it is done. Closing the iterator, or cancelling it, ends the process.
 
     Raises AnalysisFailed.
     """
     order = Order(str(path), tuple(stages), str(stem_folder), stem_format, MEMORY_LIMIT, CPU_LIMIT, os.getpid())
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"{__package__}.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=_LONGEST_LINE,
-        start_new_session=True,
-        # One core a job: more threads would only make its memory and its share of the machine grow.
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-    )
+    process = await _start()
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     complaints = asyncio.create_task(_tail(process.stderr))
     try:
@@ -58,7 +49,7 @@ async def analyse(
             await process.stdin.drain()
             process.stdin.close()
         failure: AnalysisFailed | None = None
-        async for line in process.stdout:
+        while line := await asyncio.wait_for(process.stdout.readline(), STAGE_LIMIT):
             report = orjson.loads(line)
             if "error" in report:
                 failure = AnalysisFailed(report["error"], report["code"])
@@ -69,9 +60,34 @@ async def analyse(
             raise failure
         if status:
             raise AnalysisFailed(_obituary(status, await complaints), "worker_died")
+    except TimeoutError as error:
+        raise AnalysisFailed(f"a stage took more than {STAGE_LIMIT:.0f} s", "timeout") from error
     finally:
         await _end(process)
         complaints.cancel()
+
+
+async def _start() -> asyncio.subprocess.Process:
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"{__package__}.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
+            start_new_session=True,
+            # One core a job: more threads would only make its memory and its share of the machine grow.
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # A process half started has nobody yet who would end it.
+        await _end(await starting)
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

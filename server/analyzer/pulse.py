@@ -67,7 +67,8 @@ def _steady_period(curve: Array, period: float) -> tuple[float, bool]:
     if not heard.any():
         return period, True
     centres = starts + width / 2
-    bars, offsets = np.zeros((0, 0)), np.zeros(starts.size)
+    bars: Array = np.zeros((0, 0))
+    offsets: Array = np.zeros(starts.size)
     for _ in range(4):
         bars = np.array([_fold(curve, start, stop, period) for start, stop in spans])
         offsets = _offsets(bars, period)

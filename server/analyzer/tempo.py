@@ -77,14 +77,18 @@ def refine(similarity: Array, period: float) -> float:
     return period
 
 
-def _likelihood(onsets: onset.Onsets, period: float) -> float:
-    """Log-odds of a beat length, summed over windows of 16 s, whatever the rotation in each of them."""
+def pattern_windows(onsets: onset.Onsets) -> list[tuple[int, int]]:
+    """First and last frame (exclusive) of windows of 16 s; of long recordings some forty, evenly spread."""
     starts = np.arange(0, max(1, onsets.frames - _PATTERN_WINDOW // 2), _PATTERN_WINDOW)
     if starts.size > _MOST_PATTERN_WINDOWS:
         starts = starts[np.linspace(0, starts.size - 1, _MOST_PATTERN_WINDOWS).astype(np.int64)]
+    return [(start, min(start + _PATTERN_WINDOW, onsets.frames)) for start in starts.tolist()]
+
+
+def _likelihood(onsets: onset.Onsets, period: float) -> float:
+    """Log-odds of a beat length, summed over windows, whatever the rotation in each of them."""
     total = 0.0
-    for start in starts.tolist():
-        stop = min(start + _PATTERN_WINDOW, onsets.frames)
+    for start, stop in pattern_windows(onsets):
         position = np.arange(stop - start) / period
         total += float(np.logaddexp.reduce(metre.scores(onsets, start, stop, position, period / _RATE)))
     return total

@@ -19,6 +19,8 @@ _PROMINENCE = 2.0  # times the mean amplitude of the surrounding 61 bins, which 
 _SURROUNDINGS = 61
 _TUNING_FROM = 50.0  # MIDI; below it the spacing of bins blurs cents
 _TUNING_SPREAD = 0.2  # semitones
+_HARMONICS = ((19, 0.5), (28, 0.45), (31, 0.4), (34, 0.3))
+"""Semitones above a note of its partials 3, 5, 6 and 7 (octaves don't mislead), and the roots of 1/n, about."""
 _VOICES = (55.0, 84.0)  # MIDI
 _BETWEEN_NOTES = 0.25  # semitones
 
@@ -91,8 +93,16 @@ class Listener:
         inside = (index >= 0) & (index < NOTES)
         weight = np.sqrt(amplitude) * np.exp(-0.5 * (off / _TUNING_SPREAD) ** 2)
         cells = when[inside].astype(np.int64) * NOTES + index[inside]
-        strength = np.bincount(cells, weight[inside], self._frames * NOTES).astype(np.float64)
-        return Notes(strength.reshape(self._frames, NOTES), tuning, _gliding(pitch, off, amplitude))
+        strength = np.bincount(cells, weight[inside], self._frames * NOTES).reshape(self._frames, NOTES)
+        return Notes(_without_harmonics(strength.astype(np.float64)), tuning, _gliding(pitch, off, amplitude))
+
+
+def _without_harmonics(strength: Array) -> Array:
+    """Takes from each note what the partials of lower ones, falling as 1/n, would put there."""
+    less = strength.copy()
+    for semitones, share in _HARMONICS:
+        less[:, semitones:] -= share * strength[:, :-semitones]
+    return np.maximum(less, 0)
 
 
 def _tuning(pitch: Array, amplitude: Array) -> float:

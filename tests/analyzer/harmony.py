@@ -50,23 +50,31 @@ PROGRESSIONS: dict[str, dict[str, tuple[int, ...]]] = {
 }
 
 
-def tone(rng: np.random.Generator, rate: int, hertz: float, seconds: float, timbre: str) -> Samples:
-    """One note with 5–30 ms of attack and a release inside its length."""
-    t = np.arange(int(seconds * rate)) / rate
-    partials = {"sine": 1, "organ": 6, "saw": 24, "square": 20, "pluck": 12, "soft": 4}[timbre]
-    wave = np.zeros(t.size)
-    for number in range(1, partials + 1):
-        if number * hertz > rate * 0.45 or (timbre == "square" and number % 2 == 0):
-            continue
-        strength = {"organ": 1 / number**1.2, "soft": 1 / number**2.5}.get(timbre, 1 / number)
-        decay = np.exp(-t * number * 2.5) if timbre == "pluck" else 1.0
-        wave += strength * decay * np.sin(2 * np.pi * number * hertz * t + rng.uniform(0, 2 * np.pi))
-    attack = 0.004 if timbre == "pluck" else rng.uniform(0.005, 0.03)
-    release = min(0.05, seconds / 4)
-    envelope = np.minimum(1, t / attack) * np.clip((seconds - t) / release, 0, 1)
-    return np.asarray(wave * envelope)
+_PARTIALS = {"sine": 1, "organ": 6, "saw": 24, "square": 20, "pluck": 12, "soft": 4}
 
 
-def hertz_of(note: float) -> float:
-    """Frequency of a MIDI note number (69 = 440 Hz)."""
-    return float(440.0 * 2 ** ((note - 69) / 12))
+class Player:
+    """Plays notes with one timbre, and remembers them, since songs repeat theirs."""
+
+    def __init__(self, rng: np.random.Generator, rate: int, timbre: str) -> None:
+        self._rng, self._rate, self._timbre = rng, rate, timbre
+        self._played: dict[tuple[float, float], Samples] = {}
+
+    def play(self, note: float, seconds: float) -> Samples:
+        """A MIDI note (69 = 440 Hz, fractions detune) with 5–30 ms of attack and a release inside its length."""
+        if (note, seconds) not in self._played:
+            self._played[note, seconds] = self._tone(440.0 * 2 ** ((note - 69) / 12), seconds)
+        return self._played[note, seconds]
+
+    def _tone(self, hertz: float, seconds: float) -> Samples:
+        t = np.arange(int(seconds * self._rate)) / self._rate
+        wave = np.zeros(t.size)
+        for number in range(1, _PARTIALS[self._timbre] + 1):
+            if number * hertz > self._rate * 0.45 or (self._timbre == "square" and number % 2 == 0):
+                continue
+            strength = {"organ": 1 / number**1.2, "soft": 1 / number**2.5}.get(self._timbre, 1 / number)
+            decay = np.exp(-t * number * 2.5) if self._timbre == "pluck" else 1.0
+            wave += strength * decay * np.sin(2 * np.pi * number * hertz * t + self._rng.uniform(0, 2 * np.pi))
+        attack = 0.004 if self._timbre == "pluck" else self._rng.uniform(0.005, 0.03)
+        release = min(0.05, seconds / 4)
+        return np.asarray(wave * np.minimum(1, t / attack) * np.clip((seconds - t) / release, 0, 1))

@@ -109,6 +109,7 @@ def _add_chords(mix: Samples, wanted: Description, rng: np.random.Generator, bar
     beat = 60 / wanted.tempo
     length = wanted.beats_per_chord * beat
     base = 60 + wanted.tonic + wanted.detune / 100
+    player = harmony.Player(rng, wanted.rate, wanted.chord_timbre)
     for number, chord in enumerate(_chords(wanted, bars)):
         notes = [
             base + pitch - (12 if pitch + wanted.tonic > 9 else 0) for pitch in (chord.root, chord.third, chord.fifth)
@@ -118,7 +119,7 @@ def _add_chords(mix: Samples, wanted: Description, rng: np.random.Generator, bar
             steps = wanted.beats_per_chord * 4
             for step in range(steps):
                 note = notes[(0, 1, 2, 1)[step % 4]] + (12 if step % 8 >= 4 else 0)
-                sound = harmony.tone(rng, wanted.rate, harmony.hertz_of(note), beat / 4, wanted.chord_timbre)
+                sound = player.play(note, beat / 4)
                 _place(mix, wanted.rate, start + step * beat / 4, sound, wanted.harmony_gain * 0.8, 0.2)
             continue
         onsets, hold = {
@@ -127,7 +128,7 @@ def _add_chords(mix: Samples, wanted: Description, rng: np.random.Generator, bar
             "quarters": ([beat * n for n in range(wanted.beats_per_chord)], beat * 0.9),
         }[wanted.chord_style]
         for place, note in enumerate(notes):
-            sound = harmony.tone(rng, wanted.rate, harmony.hertz_of(note), hold, wanted.chord_timbre)
+            sound = player.play(note, hold)
             for onset in onsets:
                 _place(mix, wanted.rate, start + onset, sound, wanted.harmony_gain * 0.4, (-0.3, 0.0, 0.3)[place])
 
@@ -135,6 +136,7 @@ def _add_chords(mix: Samples, wanted: Description, rng: np.random.Generator, bar
 def _add_bass(mix: Samples, wanted: Description, rng: np.random.Generator, bars: int) -> None:
     beat = 60 / wanted.tempo
     base = 36 + wanted.tonic + wanted.detune / 100
+    player = harmony.Player(rng, wanted.rate, wanted.bass_timbre)
     for number, chord in enumerate(_chords(wanted, bars)):
         start = wanted.lead_in + number * wanted.beats_per_chord * beat
         note = base + chord.root - (12 if chord.root + wanted.tonic > 8 else 0)
@@ -145,7 +147,7 @@ def _add_bass(mix: Samples, wanted: Description, rng: np.random.Generator, bars:
             "eighths": ([beat * n / 2 for n in range(2 * wanted.beats_per_chord)], beat * 0.4),
             "rolling": ([beat * (n + q / 4) for n in range(wanted.beats_per_chord) for q in (1, 2, 3)], beat * 0.22),
         }[wanted.bass_style]
-        sound = harmony.tone(rng, wanted.rate, harmony.hertz_of(note), hold, wanted.bass_timbre)
+        sound = player.play(note, hold)
         for onset in onsets:
             _place(mix, wanted.rate, start + onset, sound, wanted.harmony_gain * 0.8)
 
