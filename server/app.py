@@ -71,7 +71,11 @@ from server.supervise import Service, Supervisor
 from server.system import routes as system_routes
 from server.system.health import Check
 from server.system.retention import Retention
+from server.tracks import cue_routes, play_routes
 from server.tracks import routes as track_routes
+from server.tracks.cues import CueService
+from server.tracks.files import FileService
+from server.tracks.plays import PlayService
 from server.tracks.service import TrackService
 from server.watching import routes as watch_routes
 from server.watching.follow import Tools as WatchTools
@@ -96,6 +100,8 @@ class App:
     access: AccessService
     settings: SettingsService
     tracks: TrackService
+    cues: CueService
+    plays: PlayService
     libraries: LibraryService
     scans: ScanService
     watcher: WatchService
@@ -141,6 +147,8 @@ async def build(
     access = AccessService(database, clock, config.api_token)
     settings = SettingsService(database, uow, event_log, clock)
     tracks = TrackService(database, uow, event_log, clock)
+    cues = CueService(database, uow, tracks, clock)
+    plays = PlayService(database, uow, tracks, settings, clock)
     libraries = LibraryService(database, uow, tracks, file_system, clock)
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
     scans = ScanService(tools, bus, config.max_concurrent_scans)
@@ -185,7 +193,9 @@ async def build(
         *library_routes.routes(libraries),
         *scan_routes.routes(scans),
         *watch_routes.routes(watcher),
-        *track_routes.routes(tracks),
+        *track_routes.routes(tracks, cues),
+        *cue_routes.routes(cues),
+        *play_routes.routes(plays, FileService(database, tracks, file_system)),
         *special_playlist_routes.routes(playlists, Transfer(database, uow, tracks, playlists, clock)),
         *playlist_routes.routes(playlists, Explanations(database, tracks, playlists.smart)),
         *operation_routes.routes(
@@ -211,7 +221,7 @@ async def build(
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
-        config, database, event_log, bus, hub, uow, access, settings, tracks, libraries, scans, watcher,
+        config, database, event_log, bus, hub, uow, access, settings, tracks, cues, plays, libraries, scans, watcher,
         playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
         tuple(routes), idempotency, http,
     )  # fmt: skip

@@ -96,10 +96,10 @@ async def statistics(connection: Connection) -> dict[str, Any]:
         "total_tracks": total,
         "total_duration_seconds": float(sums["seconds"]),
         "total_bytes": int(sums["bytes"]),
-        "missing": sums["missing"],
-        "duplicates": sums["duplicates"],
-        "analyzed": sums["analyzed"],
-        "analyzed_share": round(sums["analyzed"] / total, 4) if total else 0.0,
+        "missing": int(sums["missing"]),
+        "duplicates": int(sums["duplicates"]),
+        "analyzed": int(sums["analyzed"]),
+        "analyzed_share": round(int(sums["analyzed"]) / total, 4) if total else 0.0,
         "formats": await facet(connection, "format", everything, 100),
         "genres": await facet(connection, "genre", everything, 100),
         "keys": await facet(connection, "key", everything, 24),
@@ -126,13 +126,13 @@ async def directory_statistics(connection: Connection, library_directory_id: str
     formats = await facet(connection, "format", own, 100)
     return {
         "tracks": sums["total"],
-        "missing": sums["missing"],
+        "missing": int(sums["missing"]),
         "bytes": int(sums["bytes"]),
         "duration_seconds": float(sums["seconds"]),
         "formats": {item["value"]: item["count"] for item in formats},
         "oldest": None if sums["oldest"] is None else to_rfc3339(sums["oldest"] // 1_000_000),
         "newest": None if sums["newest"] is None else to_rfc3339(sums["newest"] // 1_000_000),
-        "analyzed_share": round(sums["analyzed"] / sums["total"], 4) if sums["total"] else 0.0,
+        "analyzed_share": round(int(sums["analyzed"]) / sums["total"], 4) if sums["total"] else 0.0,
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
+from marshmallow import fields
 
 from server import errors
 from server.api.answer import Answer, Pagination, joined, ok
 from server.api.route import Call, Route
 from server.tracks import cursor as cursors
 from server.tracks import schemas
+from server.tracks.cue_routes import CueOut
+from server.tracks.cues import CueService
 from server.tracks.listing import parse_sort
 from server.tracks.query import parse_query
 from server.tracks.service import TrackService
@@ -20,7 +23,11 @@ _SEARCH_EXTRA = {"is_total_exact": {"type": "boolean", "description": "false: th
 _ANY_LIST = {"type": "object", "additionalProperties": {"type": "array"}}
 
 
-def routes(tracks: TrackService) -> Sequence[Route]:
+def routes(tracks: TrackService, cues: CueService) -> Sequence[Route]:
+    async def described(track_id: str) -> orjson.Fragment:
+        json = await tracks.get(track_id)
+        return orjson.Fragment(json[:-1] + b',"hot_cues":' + orjson.dumps(await cues.merged(track_id)) + b"}")
+
     async def list_tracks(call: Call) -> Answer:
         """List, filter, sort and page tracks.
 
@@ -66,15 +73,17 @@ def routes(tracks: TrackService) -> Sequence[Route]:
 
     async def get_track(call: Call) -> Answer:
         """One track."""
-        return ok(orjson.Fragment(await tracks.get(call.path["id"])))
+        return ok(await described(call.path["id"]))
 
     async def edit_track(call: Call) -> Answer:
         """Edit user data and metadata in the library; the file isn't touched."""
-        return ok(orjson.Fragment(await tracks.edit(call.path["id"], call.body)))
+        await tracks.edit(call.path["id"], call.body)
+        return ok(await described(call.path["id"]))
 
     async def replace_track(call: Call) -> Answer:
         """Edit user data and metadata in the library; the same as PATCH, what isn't named stays."""
-        return ok(orjson.Fragment(await tracks.edit(call.path["id"], call.body)))
+        await tracks.edit(call.path["id"], call.body)
+        return ok(await described(call.path["id"]))
 
     async def delete_track(call: Call) -> Answer:
         """Remove a track from the library; the file stays where it is."""
@@ -99,7 +108,7 @@ def routes(tracks: TrackService) -> Sequence[Route]:
             }
         )
 
-    track, not_found = schemas.Track(), [errors.NotFound]
+    track, one, not_found = schemas.Track(), TrackWithCues(), [errors.NotFound]
     return [
         Route(
             "GET", "/tracks", list_tracks, query=schemas.ListQuery(), returns=track, tag=_TAG,
@@ -119,16 +128,20 @@ def routes(tracks: TrackService) -> Sequence[Route]:
             body_limit=8 * 1024 * 1024,
         ),
         Route(
-            "GET", "/tracks/{id}", get_track, returns=track, tag=_TAG, errors=not_found, is_live=True, is_cached=True,
+            "GET", "/tracks/{id}", get_track, returns=one, tag=_TAG, errors=not_found, is_live=True, is_cached=True,
         ),
-        Route("PATCH", "/tracks/{id}", edit_track, body=schemas.Edits(), returns=track, tag=_TAG, errors=not_found),
-        Route("PUT", "/tracks/{id}", replace_track, body=schemas.Edits(), returns=track, tag=_TAG, errors=not_found),
+        Route("PATCH", "/tracks/{id}", edit_track, body=schemas.Edits(), returns=one, tag=_TAG, errors=not_found),
+        Route("PUT", "/tracks/{id}", replace_track, body=schemas.Edits(), returns=one, tag=_TAG, errors=not_found),
         Route("DELETE", "/tracks/{id}", delete_track, returns=_ID, tag=_TAG, errors=not_found),
         Route(
             "GET", "/library", library_delta, query=schemas.DeltaQuery(), returns=schemas.DeltaOut(), tag="library",
             errors=[errors.Gone], is_live=True, is_cached=True,
         ),
     ]  # fmt: skip
+
+
+class TrackWithCues(schemas.Track):
+    hot_cues = fields.List(fields.Nested(CueOut), required=True)
 
 
 _ID = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}

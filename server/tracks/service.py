@@ -233,6 +233,17 @@ class TrackService:
             await self._store.delete(tx, [rows[0]["pk"]])
             tx.emit(events.TrackDeleted(ids=(track_id,)))
 
+    async def count_play(self, tx: Tx, track_id: str, at: int) -> bool:
+        """One more play, at a moment in Unix milliseconds; False when the track is gone."""
+        rows = await self._store.by_ids(tx, [track_id])
+        if not rows:
+            return False
+        (row,) = rows
+        values = {"play_count": row["play_count"] + 1, "last_played": max(at, row["last_played"] or at)}
+        await self._write(tx, [(row, {**values, "updated_at": self._clock.now_ms()})])
+        tx.emit(events.TrackUpdated(ids=(track_id,), fields=tuple(values)))
+        return True
+
     # -- for the domains that build on tracks
 
     async def add(self, tx: Tx, rows: Sequence[Values], resources: Sequence[bytes]) -> list[Values]:

@@ -1,0 +1,39 @@
+"""The SQL of `hot_cues`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from server.db.database import Connection
+from server.tracks.cue import Cue, CueSource
+
+
+async def of_track(connection: Connection, track_id: str) -> list[Cue]:
+    rows = await connection.fetch_all(
+        """
+        SELECT cue_index, source, position, name, color, is_loop, loop_end FROM hot_cues
+        WHERE track_id = :track ORDER BY cue_index, source
+        """,
+        {"track": track_id},
+    )
+    return [Cue(row[0], CueSource(row[1]), row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
+
+
+async def put(connection: Connection, track_id: str, cues: Iterable[Cue], now: int) -> None:
+    await connection.execute_many(
+        """
+        INSERT INTO hot_cues (track_id, source, cue_index, position, name, color, is_loop, loop_end, updated_at)
+        VALUES (:track, :source, :index, :position, :name, :color, :is_loop, :loop_end, :now)
+        ON CONFLICT (track_id, source, cue_index) DO UPDATE SET position = excluded.position, name = excluded.name,
+            color = excluded.color, is_loop = excluded.is_loop, loop_end = excluded.loop_end,
+            updated_at = excluded.updated_at
+        """,
+        [{**cue.as_json(), "is_loop": int(cue.is_loop), "track": track_id, "now": now} for cue in cues],
+    )
+
+
+async def delete(connection: Connection, track_id: str, cues: Iterable[Cue]) -> None:
+    await connection.execute_many(
+        "DELETE FROM hot_cues WHERE track_id = :track AND source = :source AND cue_index = :index",
+        [{"track": track_id, "source": cue.source.value, "index": cue.index} for cue in cues],
+    )
