@@ -39,11 +39,19 @@ class HistoryQuery(StrictSchema):
     limit = integer(1, 1000, load_default=100)
 
 
-class HistoryOut(Schema):
-    at = fields.DateTime(required=True)
-    event = fields.String(required=True, metadata={"description": "load, start, stop, complete, played, …"})
-    deck = fields.String(allow_none=True)
-    position = fields.Float(allow_none=True, metadata={"description": "s"})
+_HISTORY = {
+    "type": "object",
+    "required": ["at", "event"],
+    "properties": {
+        "at": {"type": "string", "format": "date-time"},
+        "event": {"type": "string", "description": "load, start, stop, complete, played, or what became of the file"},
+        "deck": {"type": ["string", "null"]},
+        "position": {"type": ["number", "null"], "description": "s"},
+        "from": {"type": "string"},
+        "to": {"type": "string"},
+        "fields": {"type": "array", "items": {"type": "string"}},
+    },
+}
 
 
 class ArtworkQuery(StrictSchema):
@@ -102,7 +110,7 @@ def routes(plays: PlayService, files: FileService) -> Sequence[Route]:
             errors=missing,
         ),
         Route(
-            "GET", "/tracks/{id}/history", track_history, query=HistoryQuery(), returns=HistoryOut(), tag=tag,
+            "GET", "/tracks/{id}/history", track_history, query=HistoryQuery(), returns=_HISTORY, tag=tag,
             errors=missing, is_list=True,
         ),
         Route("GET", "/tracks/{id}/file", track_file, returns=FileOut(), tag=tag, errors=missing),
