@@ -30,7 +30,8 @@ def from_row(row: Row) -> Job:
 def _to_row(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _COLUMNS}
     for name in _LISTS:
-        values[name] = orjson.dumps(values[name]).decode()
+        # orjson takes a tuple, but no kind of its own of it.
+        values[name] = orjson.dumps([tuple(x) if isinstance(x, tuple) else x for x in values[name]]).decode()
     return {**values, "state": job.state.value, "priority": int(job.priority)}
 
 

@@ -45,10 +45,10 @@ class StemCache:
 
     def __init__(self, folder: Path, max_bytes: int, ttl_seconds: int, files: FileSystem, clock: Clock):
         self.max_bytes = max_bytes
-        self._folder = folder
+        self.folder = folder
         self._ttl_ms = ttl_seconds * 1000
         self._files = files
-        self._clock = clock
+        self.clock = clock
 
     async def run(self) -> None:
         while True:
@@ -60,11 +60,11 @@ class StemCache:
 
     def staging(self, audio_hash: str) -> Path:
         """A folder that stems are gathered in before `put` shows them; it lies beside the cache, on the same disk."""
-        return self._folder / f".{_checked(audio_hash)}.new"
+        return self.folder / f".{_checked(audio_hash)}.new"
 
     async def put(self, audio_hash: str) -> Stems:
         """Show what was gathered in the staging folder, in place of older stems, and make room for it."""
-        await self._files.call(_replace, self.staging(audio_hash), self._folder / _checked(audio_hash))
+        await self._files.call(_replace, self.staging(audio_hash), self.folder / _checked(audio_hash))
         await self.sweep()
         found = await self.get(audio_hash)
         if found is None:
@@ -73,16 +73,16 @@ class StemCache:
 
     async def get(self, audio_hash: str) -> Stems | None:
         """The stems of an audio, which count as used now."""
-        folder = self._folder / _checked(audio_hash)
+        folder = self.folder / _checked(audio_hash)
         files, made = await self._files.call(_look, folder)
         expires_at = made + self._ttl_ms
-        if not files or expires_at <= self._clock.now_ms():
+        if not files or expires_at <= self.clock.now_ms():
             return None
         await self._files.call(_touch, folder)
         return Stems(files, expires_at)
 
     async def sweep(self) -> None:
-        await self._files.call(_sweep, self._folder, self._clock.now_ms() - self._ttl_ms, self.max_bytes)
+        await self._files.call(_sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes)
 
 
 def urls(track_id: str, stems: Stems) -> dict[str, str]:

@@ -182,8 +182,8 @@ async def test_callback_without_the_right_token_changes_nothing(studio: Opened) 
         base, token = job.callback_url.rsplit("/", 1)
         assert len(token) >= 22  # 128 bits in base64
         body = orjson.dumps({"job_id": job.id, "stage": "basic_features", "data": basic_features(tempo=66.6)})
-        for forged in (base, f"{base}/{token[:-1]}", f"{base}/{'A' * 43}", f"{base}/{job.track_hash}"):
-            statuses.append(await server.call_raw(forged, body))
+        forgeries = (base, f"{base}/{token[:-1]}", f"{base}/{'A' * 43}", f"{base}/{job.track_hash}")
+        statuses.extend([await server.call_raw(forged, body) for forged in forgeries])
         await good(server, job)
 
     async with studio(forge) as it:
@@ -369,7 +369,7 @@ async def test_event_loop_is_never_held_while_results_come_in(studio: Opened) ->
         )
         assert await server.call_raw(job.callback_url, body) == 200
 
-    async with studio(heavy) as it:
+    async with studio(heavy, pace={"timeout": 30.0}) as it:
         longest, is_over = 0.0, False
 
         async def watch() -> None:
@@ -377,7 +377,7 @@ async def test_event_loop_is_never_held_while_results_come_in(studio: Opened) ->
             loop = asyncio.get_running_loop()
             while not is_over:
                 before = loop.time()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
                 longest = max(longest, loop.time() - before)
 
         tracks = await it.tracks("a", "b", "c", "d")
@@ -388,6 +388,5 @@ async def test_event_loop_is_never_held_while_results_come_in(studio: Opened) ->
             for track in tracks:
                 assert (await it.outcome(track["audio_hash"]))["status"] == "completed"
             is_over = True
-        # The stand-in's own work is in it, and two cores have others to serve: the promise is 0.1 s.
-        print(f"longest hold of the event loop: {longest * 1000:.0f} ms")
-        assert longest < 1.0
+        # The promise is 0.1 s on a machine of one's own; here two cores have others to serve.
+        assert longest < 1.0, f"the event loop was held for {longest:.3f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -80,6 +81,7 @@ class AnalysisServer:
     url: str = ""
     is_ill: bool = False
     submit_fault: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    stem: Callable[[], web.Response] | None = None
     jobs: dict[str, Ordered] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     answers: list[tuple[str, int]] = field(default_factory=list)
@@ -127,6 +129,11 @@ class AnalysisServer:
             raise web.HTTPNotFound
         return web.json_response({"job_id": job.id, "status": job.status})
 
+    async def show_stem(self, _: web.Request) -> web.Response:
+        if self.stem is None:
+            raise web.HTTPNotFound
+        return self.stem()
+
     async def drop(self, request: web.Request) -> web.Response:
         self.dropped.append(request.match_info["id"])
         return web.json_response({})
@@ -142,8 +149,9 @@ class AnalysisServer:
 
     async def call_raw(self, url: str, body: Any, what: str = "") -> int:
         assert self.session is not None
+        content = io.BytesIO(body) if isinstance(body, bytes) else body
         try:
-            async with self.session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
+            async with self.session.post(url, data=content, headers={"Content-Type": "application/json"}) as answer:
                 status = answer.status
         except aiohttp.ClientError:
             status = 0
@@ -174,6 +182,7 @@ async def analysis_server(work: Work = good, port: int = 0) -> AsyncIterator[Ana
     app.router.add_get("/health", server.health)
     app.router.add_post("/jobs", server.submit)
     app.router.add_get("/jobs/{id}", server.show)
+    app.router.add_get("/jobs/{id}/stems", server.show_stem)
     app.router.add_delete("/jobs/{id}", server.drop)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

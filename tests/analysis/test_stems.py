@@ -1,0 +1,145 @@
+"""Stems: made on request, told to who asked, kept for a while."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from server.clock import SystemClock
+from tests.analysis.conftest import Opened, Studio
+from tests.support import sound
+from tests.support.analysis_server import AnalysisServer, Ordered, Work
+
+NAMES = ("bass", "drums", "other", "vocals")
+
+
+def as_paths(folder: Path) -> Work:
+    async def work(server: AnalysisServer, job: Ordered) -> None:
+        stems = {name: str(sound.wav(folder / f"{name}.wav", name)) for name in NAMES}
+        data = {"delivery_mode": "path", "format": "wav", "stems": stems, "processing_time": 1.0}
+        await server.call(job, "stems", data)
+
+    return work
+
+
+async def as_base64(server: AnalysisServer, job: Ordered) -> None:
+    content = base64.b64encode(b"fLaC" + bytes(600_000)).decode()
+    data = {"delivery_mode": "callback", "format": "flac", "stems": dict.fromkeys(NAMES, content)}
+    await server.call(job, "stems", data)
+
+
+async def _asked(it: Studio, track_id: str) -> dict[str, Any]:
+    """Ask as a websocket client; answers what that client is told."""
+    async with it.mismo.socket("analysis:stems:ready") as socket:
+        headers = {"X-Mismo-Client": socket.hello["client_id"]}
+        answer = await it.mismo.client.request("POST", f"/api/tracks/{track_id}/stems", headers=headers)
+        assert answer.status == 202
+        data: dict[str, Any] = (await socket.named("analysis:stems:ready"))["data"]
+        return data
+
+
+async def test_stems_are_told_to_the_client_that_asked_and_can_be_fetched(studio: Opened, tmp_path: Path) -> None:
+    async with studio(as_paths(tmp_path / "separated")) as it, it.mismo.socket("analysis:stems:ready") as other:
+        track = await it.track()
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        assert (answer.status, answer.json["code"]) == (404, "stems_not_ready")
+        ready = await _asked(it, track["id"])
+        assert ready["track_id"] == track["id"]
+        assert sorted(ready["stems"]) == list(NAMES)
+        url = ready["stems"]["drums"]
+        whole = await it.mismo.client.request("GET", url)
+        assert whole.content == (tmp_path / "separated" / "drums.wav").read_bytes()
+        assert whole.headers["content-type"] == "audio/wav"
+        part = await it.mismo.client.request("GET", url, headers={"Range": "bytes=4-7"})
+        assert (part.status, part.content) == (206, whole.content[4:8])
+        again = await _asked(it, track["id"])
+        assert (again["stems"], len(it.server.jobs)) == (ready["stems"], 1)
+        await it.mismo.settled()
+        await other.send(type="ping", id="1")
+        await other.reply("pong")
+        assert other.events == []
+
+
+async def test_stems_come_inside_the_callback(studio: Opened) -> None:
+    async with studio(as_base64) as it:
+        track = await it.track()
+        ready = await _asked(it, track["id"])
+        stem = await it.mismo.client.request("GET", ready["stems"]["bass"])
+        assert stem.content == b"fLaC" + bytes(600_000)
+
+
+async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password")
+    link = tmp_path / "link.wav"
+    link.symlink_to(sound.wav(tmp_path / "real.wav"))
+    statuses = []
+
+    async def hostile(server: AnalysisServer, job: Ordered) -> None:
+        paths = (str(secret), str(link), "relative.wav", "/dev/zero", str(tmp_path), "/nowhere.wav", "a\0b")
+        orders: list[tuple[str, dict[str, Any]]] = [("path", {"bass": path}) for path in paths]
+        for stems in ({"../bass": "x"}, {"bass": 7}, {}, {"bass": "http://127.0.0.1:1/x"}, {"bass": "!!"}):
+            orders.append(("callback", stems))  # noqa: PERF401 # one list of both
+        statuses.extend(
+            [await server.call(job, "stems", {"delivery_mode": mode, "stems": stems}) for mode, stems in orders]
+        )
+
+    async with studio(hostile) as it:
+        track = await it.track()
+        job = (await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
+        assert job["priority"] == "urgent"
+        assert (await it.outcome(job["id"]))["status"] == "failed"
+        assert set(statuses) <= {422, 403}
+        assert statuses[0] == 422
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        assert answer.status == 404
+
+
+async def test_stems_are_fetched_from_the_analysis_server_itself(studio: Opened) -> None:
+    async def by_url(server: AnalysisServer, job: Ordered) -> None:
+        stems = {"bass": f"{server.url}/jobs/{job.id}/stems"}
+        await server.call(job, "stems", {"delivery_mode": "callback", "format": "ogg", "stems": stems})
+
+    async with studio(by_url) as it:
+        it.server.stem = lambda: web.Response(body=b"OggS and more")
+        track = await it.track()
+        ready = await _asked(it, track["id"])
+        stem = await it.mismo.client.request("GET", ready["stems"]["bass"])
+        assert stem.content == b"OggS and more"
+
+
+async def test_least_used_stems_make_room_for_new_ones(studio: Opened, tmp_path: Path) -> None:
+    async with studio(as_paths(tmp_path / "separated"), stem_cache_max_bytes=30_000) as it:
+        first, second, third = await it.tracks("a", "b", "c")
+        # Four stems of some 3 kB each: two tracks fit, not three.
+        await _asked(it, first["id"])
+        await _asked(it, second["id"])
+        await it.mismo.client.get(f"/api/tracks/{first['id']}/stems")
+        await _asked(it, third["id"])
+        answers = [
+            (await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")).status
+            for track in (first, second, third)
+        ]
+        assert answers == [200, 404, 200]
+
+
+async def test_stems_are_gone_after_their_time(studio: Opened, tmp_path: Path) -> None:
+    async with studio(as_paths(tmp_path / "separated"), stem_ttl=1) as it:
+        track = await it.track()
+        await _asked(it, track["id"])
+        cache = it.mismo.app.analysis.cache
+        cache.clock = _Later()
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        assert answer.status == 404
+        await cache.sweep()
+        assert list(cache.folder.iterdir()) == []
+
+
+class _Later:
+    """A clock that is an hour ahead."""
+
+    def now_ms(self) -> int:
+        return SystemClock().now_ms() + 3_600_000
