@@ -14,7 +14,7 @@ ALTER TABLE library_directories ADD COLUMN watch_state TEXT NOT NULL DEFAULT 'of
 ALTER TABLE library_directories ADD COLUMN watch_detail TEXT;
 
 -- What happened to a track's file, beyond the day it was added: moved, missing, restored, retagged.
-CREATE TABLE track_history (
+CREATE TABLE library_history (
     id INTEGER PRIMARY KEY,
     track_id TEXT NOT NULL,
     at INTEGER NOT NULL,
@@ -23,4 +23,4 @@ CREATE TABLE track_history (
     moved_to TEXT,
     fields TEXT
 );
-CREATE INDEX track_history_track_id ON track_history (track_id, id);
+CREATE INDEX library_history_track_id ON library_history (track_id, id);

@@ -64,6 +64,7 @@ from server.scanning.backfill import HashBackfill
 from server.scanning.catchup import CatchUp
 from server.scanning.intake import Tools
 from server.scanning.service import ScanService
+from server.scanning.single import SingleFiles
 from server.scanning.workers import WorkerPool
 from server.settings import routes as setting_routes
 from server.settings.service import SettingsService
@@ -192,6 +193,7 @@ async def build(
         *setting_routes.routes(settings),
         *library_routes.routes(libraries),
         *scan_routes.routes(scans),
+        *scan_routes.file_routes(SingleFiles(tools), tracks),
         *watch_routes.routes(watcher),
         *track_routes.routes(tracks, cues),
         *cue_routes.routes(cues),

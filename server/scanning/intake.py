@@ -56,6 +56,12 @@ class Intake:
 
     async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Sequence[Row]) -> Counts:
         """Write what was read; says what came of it."""
+        return (await self.write_named(tx, outcomes, candidates))[1]
+
+    async def write_named(
+        self, tx: Tx, outcomes: Sequence[Outcome], candidates: Sequence[Row]
+    ) -> tuple[list[str], Counts]:
+        """The same, with the ids of the tracks that the files are, in the order of those that were read."""
         tracks = self._tools.tracks
         whole = [outcome for outcome in outcomes if outcome.read is not None]
         at_place: dict[bytes, list[Row]] = {}
@@ -73,7 +79,8 @@ class Intake:
             [outcome.row for outcome in matches.new if outcome.row is not None],
             [outcome.json for outcome in matches.new if outcome.json is not None],
         )
-        return Counts(
+        ids = {outcome.path: row["id"] for outcome, row in (*matches.moved, *matches.known)}
+        counts = Counts(
             added=len(added),
             updated=len(taken.updated),
             moved=len(moves),
@@ -81,6 +88,7 @@ class Intake:
             missing=missing,
             unchanged=len(taken.unchanged),
         )
+        return [ids.get(outcome.path, outcome.track_id) for outcome in whole], counts
 
     async def moved_candidates(self, entries: Sequence[Entry]) -> list[Row]:
         """Tracks whose very file may be one of the entries, under another path now."""

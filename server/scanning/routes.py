@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 from marshmallow import Schema, fields, validate
 
 from server import errors
-from server.api.answer import Answer, Pagination, accepted, ok
+from server.api.answer import Answer, Pagination, accepted, created, ok
 from server.api.fields import Id, PageQuery, StrictSchema, Text
 from server.api.route import Call, Route
 from server.libraries.service import DirectoryUnavailable
 from server.scanning.model import Priority, Strategy
 from server.scanning.service import NoScan, ScanActive, ScanService
+from server.scanning.single import SingleFiles, as_json
+from server.tracks.schemas import Track
+from server.tracks.service import TrackService
 
 _TAG = "scan"
 
@@ -60,6 +64,42 @@ class Scan(Schema):
     counts = fields.Nested(CountsOut, required=True)
     failures = fields.List(fields.Nested(FailureOut), required=True)
     error = fields.String(required=True, allow_none=True)
+
+
+class FileBody(StrictSchema):
+    file_path = Text(required=True, validate=validate.Length(1, 4096))
+
+
+class VerdictOut(Schema):
+    id = fields.UUID(required=True)
+    present = fields.Boolean(required=True)
+    same_size = fields.Boolean(required=True, allow_none=True)
+    same_audio_hash = fields.Boolean(required=True, allow_none=True)
+    file_size = fields.Integer(required=True, allow_none=True)
+    audio_hash = fields.String(required=True, allow_none=True)
+    failures = fields.List(fields.Nested(FailureOut), required=True)
+
+
+def file_routes(files: SingleFiles, tracks: TrackService) -> Sequence[Route]:
+    async def add_track(call: Call) -> Answer:
+        """Take one file into the library now; it must lie inside a library directory."""
+        track_id = await files.add(call.body["file_path"])
+        return created(orjson.Fragment(await tracks.get(track_id)), f"/api/tracks/{track_id}")
+
+    async def verify_track(call: Call) -> Answer:
+        """Read the track's file again: is it there, has it the same size, the same audio? Changes nothing."""
+        return ok(as_json(call.path["id"], await files.verify(call.path["id"])))
+
+    return [
+        Route(
+            "POST", "/tracks", add_track, body=FileBody(), returns=Track(), status=201, tag="tracks",
+            errors=[DirectoryUnavailable],
+        ),
+        Route(
+            "GET", "/tracks/{id}/verify", verify_track, returns=VerdictOut(), tag="tracks",
+            errors=[errors.NotFound, DirectoryUnavailable],
+        ),
+    ]  # fmt: skip
 
 
 def routes(scans: ScanService) -> Sequence[Route]:

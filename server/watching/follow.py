@@ -14,7 +14,7 @@ from server.filesystem import FileSystem, Unresponsive
 from server.libraries.model import LibraryDirectory
 from server.libraries.service import DirectoryUnavailable, LibraryService
 from server.scanning.model import Priority
-from server.scanning.part import Part
+from server.scanning.part import WHOLE, Part
 from server.scanning.service import ScanActive, ScanService
 from server.settings.service import SettingsService
 from server.watching import inotify, settling
@@ -99,7 +99,8 @@ class Follow:
         """Take note of what has changed, whatever the kind of it: the disk is looked at before anything is believed."""
         paths = [item for item in news if item.path and not settling.is_ignored(item.path)]
         if any(not item.path for item in news):
-            await self.tools.libraries.check(self.directory.id)  # the root itself
+            await self.tools.libraries.check(self.directory.id)
+            self._parts.add(WHOLE)
         try:
             folders = await self._at_root(_folders, self.directory.path, [item.path for item in paths])
         except OSError as error:

@@ -23,11 +23,17 @@ class CannotWatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A path relative to the directory (`b""` is its root), and whether it was said to be gone."""
+    """A path relative to the directory, and whether it was said to be gone or new.
+
+    `b""` stands for the directory itself: anything in it may have changed.
+    """
 
     path: bytes
-    is_gone: bool
-    is_new: bool
+    is_gone: bool = False
+    is_new: bool = False
+
+
+ANYTHING = News(b"")
 
 
 class Source(Protocol):
@@ -43,33 +49,56 @@ class WatchfilesSource:
             place = root.decode()
         except UnicodeDecodeError:
             raise CannotWatch("its path isn't UTF-8") from None
-        stream = watchfiles.awatch(
-            place,
-            watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=STEP_MS,
-            force_polling=is_polling,
-            poll_delay_ms=POLL_DELAY_MS,
-            recursive=is_recursive,
-            ignore_permission_denied=True,
-        )
-        upcoming = asyncio.ensure_future(anext(stream))
-        try:
-            await asyncio.sleep(0)  # its first step sets up the watch, before it waits for anything
-            if not upcoming.done():
-                yield []
-            while True:
-                changes = await upcoming
-                upcoming = asyncio.ensure_future(anext(stream))
-                yield [
-                    News(_relative(root, os.fsencode(path)), kind is Change.deleted, kind is Change.added)
-                    for kind, path in changes
-                ]
-        except (OSError, RuntimeError) as error:  # watchfiles' own error is a RuntimeError
-            raise CannotWatch(str(error)) from error
-        finally:
-            upcoming.cancel()
-            await asyncio.wait([upcoming])
+        while True:
+            try:
+                async for changes in _changes(place, is_recursive=is_recursive, is_polling=is_polling):
+                    yield [
+                        News(_relative(root, os.fsencode(path)), kind is Change.deleted, kind is Change.added)
+                        for kind, path in changes
+                    ]
+            except (OSError, RuntimeError, ExceptionGroup) as raised:  # watchfiles' own error is a RuntimeError
+                error = _first(raised)
+                if not isinstance(error, (OSError, RuntimeError)):
+                    raise
+                if not _is_undecodable(error):
+                    raise CannotWatch(str(error)) from error
+            # watchfiles gives up a whole batch of news for one name that isn't UTF-8.
+            yield [ANYTHING]
+
+
+async def _changes(place: str, *, is_recursive: bool, is_polling: bool) -> AsyncIterator[set[tuple[Change, str]]]:
+    stream = watchfiles.awatch(
+        place,
+        watch_filter=None,
+        debounce=DEBOUNCE_MS,
+        step=STEP_MS,
+        force_polling=is_polling,
+        poll_delay_ms=POLL_DELAY_MS,
+        recursive=is_recursive,
+        ignore_permission_denied=True,
+    )
+    upcoming = asyncio.ensure_future(anext(stream))
+    try:
+        await asyncio.sleep(0)  # its first step sets up the watch, before it waits for anything
+        if not upcoming.done():
+            yield set()
+        while True:
+            changes = await upcoming
+            upcoming = asyncio.ensure_future(anext(stream))
+            yield changes
+    finally:
+        upcoming.cancel()
+        await asyncio.wait([upcoming])
+
+
+def _is_undecodable(error: BaseException) -> bool:
+    return str(error).startswith("Unable to decode path")
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _relative(root: bytes, path: bytes) -> bytes:

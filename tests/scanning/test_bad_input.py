@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from server import ids
+from server.hashing import recording
 from server.scanning import reader
 from server.scanning.intake import Tools
 from server.scanning.reader import Order, Outcome, Task, read_task
@@ -110,7 +111,7 @@ async def test_file_that_changes_while_it_is_read_waits_for_the_next_scan(
     music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = sound.mp3(music / "one.mp3", 1)
-    hash_window = reader.hash_window
+    hash_window = recording.hash_window
 
     def grow_and_hash(*args: Any) -> Any:
         with file.open("ab") as stream:
