@@ -39,6 +39,10 @@ from server.duplicates import routes as duplicate_routes
 from server.duplicates.grouping import DuplicateDetection, Grouper
 from server.duplicates.service import DuplicateService
 from server.duplicates.suggesting import Suggester
+from server.engine import routes as engine_routes
+from server.engine.info import TrackInfo
+from server.engine.link import EngineLink
+from server.engine.service import EngineService
 from server.events.bus import Bus
 from server.events.log import EventLog
 from server.events.model import Event
@@ -168,6 +172,18 @@ async def build(
     supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
     companions = CompanionService(supervised)
     analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)
+    link = EngineLink(
+        config.audio_server_ws_url,
+        config.audio_server_auth_token,
+        config.audio_server_reconnect_delay / 1000,
+        config.audio_server_max_reconnect_delay / 1000,
+        bus,
+    )
+    track_info = TrackInfo(tracks, analysis.service, cues, file_system, config.audio_server_key_format)
+    engine = EngineService(
+        link=link, info=track_info, analyses=analysis.service, cues=cues, plays=plays, playlists=playlists,
+        settings=settings, bus=bus, uow=uow, database=database, clock=clock,
+    )  # fmt: skip
     hub.serve_resource("track", tracks.resources)
 
     services: tuple[Service, ...] = (
@@ -187,6 +203,8 @@ async def build(
         file_work,
         *([DuplicateDetection(uow, event_log, bus, grouper)] if config.duplicate_detection_enabled else []),
         *analysis.services,
+        engine,
+        link,
     )
     metrics = _metrics(hub, event_log)
     routes: list[Route] = [
@@ -211,6 +229,7 @@ async def build(
         *companion_routes.routes(companions),
         *analysis_routes.routes(analysis.service, analysis.intake, companions),
         *audio_routes.routes(analysis.service),
+        *engine_routes.routes(track_info, link),
     ]
     routes += system_routes.routes([Check("database", _database_check(database))], metrics, lambda: routes)
     idempotency = IdempotencyKeys(database, clock)
@@ -313,7 +332,7 @@ async def _listen(runner: Runner, config: Config) -> str:
         await site.start()
     except OSError as error:
         # asyncio's own words repeat the address; a name that doesn't resolve has a number below zero.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
         raise errors.StartupError(f"can't listen on {config.host}:{config.port}: {why}") from error
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{runner.addresses[0][1]}"
