@@ -39,6 +39,7 @@ class Play:
     started_at: int
     on_air_ms: int
     position: float | None
+    has_counted: bool
 
 
 @dataclass(slots=True)
@@ -103,4 +104,6 @@ class Decks:
         if deck.track_id is None:
             return []
         started_at = now if deck.started_at is None else deck.started_at
-        return [Play(moment, deck.name, deck.track_id, now, started_at, deck.on_air_ms, deck.position)]
+        return [
+            Play(moment, deck.name, deck.track_id, now, started_at, deck.on_air_ms, deck.position, deck.has_counted)
+        ]

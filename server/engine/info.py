@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server import errors, ids
+from server import errors, ids, log
+from server.analysis.service import AnalysisService, NotHashed
 from server.db.database import Row
 from server.engine.messages import Refusal, answer, refusal
-from server.engine.ports import Analyses, Beats, Cues
 from server.filesystem import FileSystem, Unresponsive
+from server.tracks.cues import CueService
 from server.tracks.model import key_from_index
 from server.tracks.service import TrackService
 
+logger = log.get(__name__)
 _MODES = ("minor", "major")
 
 
@@ -28,15 +31,22 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A track that can be played: its row, its absolute path, and its beats if it is analysed."""
+    """A track that can be played: its row, its absolute path, and once it is analysed its beats and downbeats in s."""
 
     row: Row
     path: str
-    beats: Beats | None
+    beats: tuple[array[float], array[float]] | None
 
 
 class TrackInfo:
-    def __init__(self, tracks: TrackService, analyses: Analyses, cues: Cues, file_system: FileSystem, key_format: str):
+    def __init__(
+        self,
+        tracks: TrackService,
+        analyses: AnalysisService,
+        cues: CueService,
+        file_system: FileSystem,
+        key_format: str,
+    ):
         """`key_format` as AUDIO_SERVER_KEY_FORMAT: `name` for "Am", `number` for the tonic with C = 0."""
         self._tracks = tracks
         self._analyses = analyses
@@ -63,12 +73,13 @@ class TrackInfo:
         except (OSError, Unresponsive):
             raise Refused(Refusal.MISSING) from None
         audio_hash = row["audio_hash"]
-        beats = await self._analyses.beats(audio_hash) if audio_hash and row["is_analyzed"] else None
+        beats = await self._analyses.beats_of(audio_hash) if audio_hash else None
         return Found(row, os.fsdecode(path), beats)
 
     async def content(self, found: Found) -> dict[str, Any]:
         """The reply's members for a track that is analysed."""
         assert found.beats is not None
+        beats, downbeats = found.beats
         row = found.row
         key = None if row["key_index"] is None else key_from_index(row["key_index"])
         return {
@@ -78,13 +89,21 @@ class TrackInfo:
             "key": None if key is None else key.name if self._key_format == "name" else str(key.tonic),
             "mode": None if key is None else _MODES[key.mode],
             "camelot": None if key is None else key.camelot,
-            "beats_data": list(found.beats.beats),
-            "downbeats_data": list(found.beats.downbeats),
+            "beats_data": beats.tolist(),
+            "downbeats_data": downbeats.tolist(),
             "firstBeatOffset": row["first_beat_offset"],
             "firstPhraseBeatNo": row["first_phrase_beat_no"],
             "durationSeconds": row["duration_seconds"],
             "hotCues": [cue_json(cue) for cue in await self._cues.merged(row["id"])],
         }
+
+    async def have_analysed(self, track_id: str) -> None:
+        """Put a track's basic features before all that waits in the background."""
+        try:
+            await self._analyses.ensure(track_id)
+        except NotHashed:
+            # A fast scan found it, or the file is broken. Once its audio is known, it is queued as every new track.
+            logger.info("a track can't be analysed before its audio is hashed", track=track_id)
 
     async def first_beat_offset(self, track_id: str) -> float | None:
         """Seconds into the file; None when it isn't known."""
@@ -102,7 +121,7 @@ class TrackInfo:
         except Refused as error:
             return refusal(error.reason, request_id, track_id), False
         if found.beats is None:
-            await self._analyses.ensure(track_id)
+            await self.have_analysed(track_id)
             return refusal(Refusal.NOT_ANALYSED, request_id, track_id), True
         return answer(request_id, await self.content(found)), False
 

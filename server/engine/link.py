@@ -86,6 +86,7 @@ class EngineLink:
             opened_at = time.monotonic()
             try:
                 await self._connected()
+                self._say("disconnected", "the engine closed the link")
             except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError) as error:
                 self._say("disconnected", f"{type(error).__name__}: {error}")
             except InvalidURI as error:
@@ -116,7 +117,6 @@ class EngineLink:
                 self._socket = None
                 if self.handler is not None:
                     await self.handler.disconnected()
-        raise ConnectionClosed(socket.protocol.close_rcvd, socket.protocol.close_sent)
 
     async def _serve(self, socket: ClientConnection) -> None:
         """Requests are answered at once, side by side; events in the order they come in."""

@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from server import errors, log
+from server.analysis.service import AnalysisService
+from server.analysis.stems import StemsNotReady
 from server.clock import Clock
 from server.db.database import Database
-from server.db.uow import UnitOfWork
+from server.db.uow import Transaction, UnitOfWork
 from server.engine import store
 from server.engine.decks import Decks, Moment, Play
 from server.engine.events import DeckState
 from server.engine.info import Refused, TrackInfo, cue_json
 from server.engine.link import EngineLink
 from server.engine.messages import Refusal, answer, refusal
-from server.engine.ports import Analyses, Cues, Plays
 from server.events.bus import Bus
 from server.events.model import Entry, Event, Transient
+from server.playlists.service import PlaylistService
 from server.settings.service import SettingsService
+from server.tracks.cues import CueService
+from server.tracks.plays import PlayService
 
 logger = log.get(__name__)
+Tx = Transaction[Event]
 MAX_OWED = 1000
 CLIENT_ID = "engine"
 _INTERESTING = (
@@ -54,9 +59,10 @@ class EngineService:
         *,
         link: EngineLink,
         info: TrackInfo,
-        analyses: Analyses,
-        cues: Cues,
-        plays: Plays,
+        analyses: AnalysisService,
+        cues: CueService,
+        plays: PlayService,
+        playlists: PlaylistService,
         settings: SettingsService,
         bus: Bus,
         uow: UnitOfWork[Event],
@@ -68,6 +74,7 @@ class EngineService:
         self._analyses = analyses
         self._cues = cues
         self._plays = plays
+        self._playlists = playlists
         self._settings = settings
         self._bus = bus
         self._uow = uow
@@ -129,12 +136,15 @@ class EngineService:
             await self._offer_stems(owed)
 
     async def _offer_stems(self, owed: Owed) -> None:
-        stems = await self._analyses.request_stems(owed.track_id, CLIENT_ID)
-        if stems is None:
+        """Send the stems if they are there; else have them made, and they stay owed."""
+        try:
+            stems = await self._analyses.stems(owed.track_id)
+        except StemsNotReady:
             self._remember(self._stems_owed, owed)
+            await self._analyses.ask_for_stems(owed.track_id, CLIENT_ID)
             return
-        content = {"type": "stemsReady", "trackId": owed.track_id, "stems": dict(stems)}
-        await self._link.send(answer(owed.request_id, content))
+        files = {name: str(path.absolute()) for name, path in stems.files.items()}
+        await self._link.send(answer(owed.request_id, {"type": "stemsReady", "trackId": owed.track_id, "stems": files}))
 
     @staticmethod
     def _remember(where: list[Owed], owed: Owed) -> None:
@@ -199,12 +209,14 @@ class EngineService:
                 "the engine loads a track that can't be played", track=content["track_id"], reason=str(error)
             )
             return
-        await self._analyses.ensure(content["track_id"])
+        await self._info.have_analysed(content["track_id"])
         if name == "trackLoaded" and content["success"]:
-            now = self._clock.now_ms()
-            await self._log(self._decks.loaded(content["deck"], content["track_id"], now))
-            await self._plays.loaded(content["track_id"], content["deck"], now)
-            await self._keep(content["deck"])
+            deck, now = content["deck"], self._clock.now_ms()
+            plays = self._decks.loaded(deck, content["track_id"], now)
+            async with self._uow() as tx:
+                await self._log(tx, plays)
+                await self._plays.note_within(tx, content["track_id"], "load", deck, now)
+                await self._keep(tx, deck)
             self._beat_offsets[content["track_id"]] = await self._info.first_beat_offset(content["track_id"])
 
     async def _cue(self, name: str, content: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -242,24 +254,26 @@ class EngineService:
             )
         )
         if plays:
-            await self._log(plays)
-            await self._keep(deck)
+            async with self._uow() as tx:
+                await self._log(tx, plays)
+                await self._keep(tx, deck)
 
-    async def _log(self, plays: Sequence[Play]) -> None:
+    async def _log(self, tx: Tx, plays: Sequence[Play]) -> None:
+        """Into the history, the play count and the session, in one transaction with what the deck remembers of it."""
         for play in plays:
-            try:
-                if play.moment is Moment.STARTED:
-                    await self._plays.started(play.track_id, play.deck, play.at, play.position)
-                elif play.moment is Moment.PLAYED:
-                    await self._plays.played(play.track_id, play.deck, play.started_at, play.on_air_ms)
-                else:
-                    await self._plays.stopped(play.track_id, play.deck, play.at, play.position)
-            except errors.NotFound:
-                logger.warning("the engine plays a track that isn't in the library", track=play.track_id)
+            if play.moment is Moment.PLAYED:
+                await self._plays.count_within(tx, play.track_id, play.deck, play.at)
+                await self._playlists.log_play(tx, play.track_id, play.started_at, None, play.deck)
+                continue
+            event = "start" if play.moment is Moment.STARTED else "stop"
+            await self._plays.note_within(tx, play.track_id, event, play.deck, play.at, play.position)
+            if play.has_counted:
+                # The session learns how long it was on air.
+                seconds = play.on_air_ms / 1000
+                await self._playlists.log_play(tx, play.track_id, play.started_at, seconds, play.deck)
 
-    async def _keep(self, deck: str) -> None:
+    async def _keep(self, tx: Tx, deck: str) -> None:
         """Store what a restart must know, so that a track on air isn't counted twice."""
         state = self._decks.decks[deck]
         if state.track_id is not None:
-            async with self._uow() as tx:
-                await store.put(tx, state, self._clock.now_ms())
+            await store.put(tx, state, self._clock.now_ms())

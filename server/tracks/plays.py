@@ -49,19 +49,18 @@ class PlayService:
 
     # -- what decks do, as the engine reports it; times in Unix milliseconds, positions in seconds
 
-    async def loaded(self, track_id: str, deck: str | None, at: int) -> None:
-        await self._note(track_id, "load", deck, at)
+    async def note_within(
+        self, tx: Tx, track_id: str, event: str, deck: str | None, at: int, position: float | None = None
+    ) -> None:
+        """Note what a deck did (`load`, `start`, `stop`) as part of a larger change."""
+        # A deck may go on playing a track that was deleted meanwhile.
+        if await self._tracks.by_ids(tx, [track_id]):
+            await store.add(tx, track_id, event, deck, position, at)
 
-    async def started(self, track_id: str, deck: str | None, at: int, position: float | None) -> None:
-        await self._note(track_id, Playback.START, deck, at, position)
-
-    async def stopped(self, track_id: str, deck: str | None, at: int, position: float | None) -> None:
-        await self._note(track_id, Playback.STOP, deck, at, position)
-
-    async def played(self, track_id: str, deck: str | None, started_at: int, on_air_ms: int) -> None:
-        """Counts as a play: in the track's count, its last play, and its history."""
-        async with self._uow() as tx:
-            await self._count(tx, track_id, deck, started_at + on_air_ms)
+    async def count_within(self, tx: Tx, track_id: str, deck: str | None, at: int) -> None:
+        """Counts as a play, in the track's count, its last play and its history, as part of a larger change."""
+        if await self._tracks.count_play(tx, track_id, at):
+            await store.add(tx, track_id, "played", deck, None, at)
 
     # -- the same over HTTP, where nobody else measures what was on air
 
@@ -82,7 +81,7 @@ class PlayService:
                 return False
             if event is Playback.STOP and moment - since[0]["at"] < needed:
                 return False
-            await self._count(tx, track_id, deck, moment)
+            await self.count_within(tx, track_id, deck, moment)
         return True
 
     async def load(self, track_id: str, deck: str | None, at: int | None) -> None:
@@ -98,16 +97,6 @@ class PlayService:
         others = [row for provider in self.history_providers for row in await provider(track_id, limit)]
         latest = sorted([*own, *others], key=lambda row: row["at"], reverse=True)[:limit]
         return [{**row, "at": to_rfc3339(row["at"])} for row in latest]
-
-    async def _note(self, track_id: str, event: str, deck: str | None, at: int, position: float | None = None) -> None:
-        async with self._uow() as tx:
-            # A deck may go on playing a track that was deleted meanwhile.
-            if await self._tracks.by_ids(tx, [track_id]):
-                await store.add(tx, track_id, event, deck, position, at)
-
-    async def _count(self, tx: Tx, track_id: str, deck: str | None, at: int) -> None:
-        if await self._tracks.count_play(tx, track_id, at):
-            await store.add(tx, track_id, "played", deck, None, at)
 
     async def _require(self, tx: Tx, track_id: str) -> None:
         if not await self._tracks.by_ids(tx, [track_id]):

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import orjson
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from server.api.openapi import document
@@ -127,9 +127,7 @@ class Client:
         key = (route.method, route.path, status)
         if key not in self._checks:
             api = _document(self._routes)
-            registry: Registry[Any] = Registry().with_resource(
-                "urn:api", Resource(contents=api, specification=DRAFT202012)
-            )
+            registry: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(api))
             path = ("" if route.is_root else "/api") + route.path
             pointer = (
                 f"#/paths/{_escape(path)}/{route.method.lower()}/responses/{status}/content/application~1json/schema"

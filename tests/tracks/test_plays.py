@@ -100,12 +100,13 @@ async def test_history_has_room_for_what_others_know(shelf: Shelf, track_id: str
 
 async def test_engine_reports_plays_it_has_measured(shelf: Shelf, track_id: str) -> None:
     plays = shelf.mismo.app.plays
-    await plays.loaded(track_id, "1", _T0)
-    await plays.started(track_id, "1", _T0 + 1, 0.0)
-    await plays.played(track_id, "1", _T0 + 1, 30_000)
-    await plays.stopped(track_id, "1", _T0 + 60_000, 60.0)
-    await plays.played(ids.new_id(), "1", _T0, 30_000)
-    await plays.loaded(ids.new_id(), "1", _T0)
+    async with shelf.mismo.app.uow() as tx:
+        await plays.note_within(tx, track_id, "load", "1", _T0)
+        await plays.note_within(tx, track_id, "start", "1", _T0 + 1, 0.0)
+        await plays.count_within(tx, track_id, "1", _T0 + 30_001)
+        await plays.note_within(tx, track_id, "stop", "1", _T0 + 60_000, 60.0)
+        await plays.count_within(tx, ids.new_id(), "1", _T0)
+        await plays.note_within(tx, ids.new_id(), "load", "1", _T0)
     assert (await shelf.get("one"))["play_count"] == 1
     history = (await shelf.mismo.client.get(f"/api/tracks/{track_id}/history"))["data"]
     assert [row["event"] for row in history] == ["stop", "played", "start", "load"]
