@@ -57,9 +57,11 @@ async def run(config: Config, _: argparse.Namespace) -> int:
 async def _look(config: Config) -> AsyncIterator[Finding]:
     try:
         async with existing(config) as database:
-            yield await _database(config, database)
-            async for finding in _directories(database):
-                yield finding
+            state = await _database(config, database)
+            yield state
+            if state.state != "problem":
+                async for finding in _directories(database):
+                    yield finding
     except (errors.StartupError, errors.MismoError) as error:
         # A fresh machine has no database yet, and that is no fault.
         is_new = not config.is_postgres and not config.sqlite_path.exists()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from server import errors
 from server.app import open_database
-from server.cli.lock import AlreadyRunning, only_one
+from server.cli.lock import AlreadyRunning, Lock, only_one
 from server.config import Config
 from server.db.database import Database
 from server.db.migrate import applied, available, migrate
@@ -27,13 +27,13 @@ async def existing(config: Config) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[Database]:
-    """The database, made or brought to this version first. A server may be running on it."""
+async def opened(config: Config, lock: Lock | None = None) -> AsyncIterator[Database]:
+    """The database, made or brought to this version first. Without the `lock`, a server may be running on it."""
     database = open_database(config)
     await database.open()
     try:
         try:
-            with only_one(config):
+            with nullcontext(lock) if lock is not None else only_one(config):
                 await migrate(database)
         except AlreadyRunning as other:
             await _refuse_another_version(database, other)

@@ -17,7 +17,7 @@ import orjson
 from server import app, errors, ids
 from server.access.service import AccessService
 from server.api.runner import Runner
-from server.cli.lock import AlreadyRunning, only_one
+from server.cli.lock import AlreadyRunning, Lock, only_one
 from server.cli.opened import opened
 from server.cli.output import complain
 from server.cli.progress import Display
@@ -43,8 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(config: Config, given: argparse.Namespace) -> int:
     path = None if given.all else os.fsdecode(os.path.abspath(given.path.expanduser()))  # noqa: ASYNC240 # reads nothing
     try:
-        with only_one(config):
-            async with _own_server(config) as url:
+        with only_one(config) as lock:
+            async with _own_server(config, lock) as url:
                 return await _scan(url, config.api_token, path, given.strategy)
     except AlreadyRunning as other:
         if not other.url:
@@ -54,26 +54,31 @@ async def run(config: Config, given: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def _own_server(config: Config) -> AsyncIterator[str]:
+async def _own_server(config: Config, lock: Lock) -> AsyncIterator[str]:
     """A server for the time of the scan, on a free port of the loopback address, without companions."""
     alone = replace(
         config, host="127.0.0.1", analysis_server_command="", audio_server_command=None, audio_server_ws_url=""
     )
-    async with opened(alone) as database:
+    async with opened(alone, lock) as database:
         made = await app.build(alone, database)
         made.watcher.switch_off()  # what is asked for is scanned, and nothing else
         runner = Runner(made.http, shutdown_timeout=1)
         await runner.setup()
         await aiohttp.web.TCPSite(runner, alone.host, 0).start()
         ending = asyncio.Event()
+        refusal: errors.StartupError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(Supervisor(made.services).run(ending))
                 try:
                     yield f"http://{alone.host}:{runner.addresses[0][1]}"
+                except errors.StartupError as error:
+                    refusal = error  # raised in here, the group would wrap it
                 finally:
                     await made.hub.close()
                     ending.set()
+            if refusal is not None:
+                raise refusal
         finally:
             await runner.cleanup()
             await app.close(made)
