@@ -10,7 +10,7 @@ BEATS_PER_BAR = 4
 
 _RATE = onset.FRAMES_PER_SECOND
 _TREBLE, _BASS = (48, 84), (28, 50)  # MIDI
-WEIGHTS = {"metre": 0.71, "treble_change": 6.5, "bass_change": 3.1, "opening": 3.0}
+WEIGHTS = {"metre": 0.506, "treble_change": 6.15, "bass_change": 1.86, "opening": 3.1}
 """Fitted, but for the opening: generated tracks all begin with a first beat, and real ones don't, so it counts less."""
 
 _SECTION_BARS = 16

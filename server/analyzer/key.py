@@ -26,14 +26,14 @@ _RANGE = (48, 88)  # MIDI
 _OPENING_FRAMES = 8  # 1.5 s of sounding harmony
 
 WEIGHTS = {
-    "profile": 1.0,
-    "in_scale": 1.3,
-    "foreign_chords": -0.85,
-    "opening_root": 0.5,
-    "dominant": 0.3,
-    "subdominant": -0.25,
-    "parallel": 0.85,
-    "minor": 0.07,
+    "profile": 7.1,
+    "in_scale": 6.35,
+    "foreign_chords": -7.39,
+    "opening_root": 5.22,
+    "dominant": 0.54,
+    "subdominant": -1.04,
+    "parallel": 1.43,
+    "minor": -0.593,
 }
 
 
