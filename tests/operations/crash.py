@@ -1,8 +1,9 @@
 """Operations under strace: killed, or refused by the system, at every file-system call; then recovered and judged.
 
 `python -m tests.operations.crash` runs everything (`scripts/crash_operations`); the tests run a part. For each
-scenario and each fault, k = 1, 2, 3 … until a run ends undisturbed: the k-th call of the thread that works on the disk
-(or of the one that writes the database) is hit. Afterwards a new start must bring everything in order, and a second one
+scenario, each fault and each system call by its name (strace counts each by itself), k = 1, 2, 3 … until a run ends
+undisturbed: the k-th such call of the thread that works on the disk (or of the one that writes the database) is hit. So
+every file-system call is hit once. Afterwards a new start must bring everything in order, and a second one
 change nothing.
 """
 
@@ -248,8 +249,8 @@ async def _undo(server: Server, ids: Sequence[str]) -> None:
 # -- one run
 
 
-def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, k: int) -> tuple[bool, str]:
-    """Do the scenario with its k-th call hit; (whether the fault came to pass, what strace saw of it)."""
+def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, call: str, k: int) -> tuple[bool, str]:
+    """Do the scenario with its k-th call of a name hit; (whether the fault came to pass, what strace saw of it)."""
     prepared = in_child(lambda: _served(place, lambda server: _prepare(place, scenario, server)))
     ready_read, ready_write = os.pipe()
     go_read, go_write = os.pipe()
@@ -272,8 +273,7 @@ def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, k: int
     log = place.base / "strace"
     action = "signal=KILL" if fault == "KILL" else f"error={fault.rstrip('+')}"
     when = f"{k}+" if fault.endswith("+") else str(k)
-    calls = CALLS.replace("renameat2,", "") if scenario.without_renameat2 else CALLS
-    injections = [f"inject={calls}:{action}:when={when}"]
+    injections = [f"inject={call}:{action}:when={when}"]
     if scenario.without_renameat2:
         injections.append("inject=renameat2:error=EINVAL")
     command = ["strace", "-qq", "-p", str(thread_id), "-o", str(log), "-e", f"trace={CALLS}"]
@@ -289,10 +289,9 @@ def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, k: int
     tracer.terminate()
     tracer.communicate()
     seen = log.read_text(errors="replace")
-    hit = [line for line in seen.splitlines() if "INJECTED" in line and "renameat2" not in line]
-    if scenario.without_renameat2:
-        return ("killed by SIGKILL" in seen if fault == "KILL" else bool(hit)), seen
-    return ("killed by SIGKILL" in seen if fault == "KILL" else "INJECTED" in seen), seen
+    is_killed = "killed by SIGKILL" in seen
+    hits = [line for line in seen.splitlines() if "(INJECTED)" in line and line.startswith(f"{call}(")]
+    return (is_killed if fault == "KILL" else bool(hits)), seen
 
 
 def _wait_until_traced(thread_id: int, tracer: subprocess.Popen[bytes]) -> None:
@@ -423,26 +422,44 @@ def try_out(
 ) -> None:
     """All the k of a scenario."""
     judge = Judge(place)
-    for fault in faults:
-        for thread in threads:
-            k = 1
-            while True:
-                happened, seen = disturbed(place, scenario, fault, thread, k)
-                tally.runs += 1
-                where = f"{scenario.name}: {fault} at {thread} call {k}"
-                in_child(lambda: _served(place, _recover))
-                problems = judge.problems()
-                seq = judge.seq()
-                if in_child(lambda: _served(place, _start_again_and_reset)) != seq:
-                    problems.append("a second start changed something")
-                problems += [f"after the reset: {problem}" for problem in judge.problems()]
-                tally.problems += [f"{where}: {problem}" for problem in problems]
-                if problems:
-                    print(where, *problems, seen[-1500:], sep="\n  ", file=sys.stderr)  # noqa: T201
-                if not happened or problems:
-                    break
-                tally.faults[fault] += 1
-                k += step
+    for thread in threads:
+        calls = _calls_of(place, scenario, thread)
+        for fault in faults:
+            for call in calls:
+                k = 1
+                while _one_run(place, scenario, fault, thread, call, k, judge, tally):
+                    k += step
+
+
+def _calls_of(place: Ground, scenario: Scenario, thread: str) -> list[str]:
+    """The names of the calls that a thread makes in an undisturbed run, in the order of their first use."""
+    _, seen = disturbed(place, scenario, "EIO", thread, "openat", 60_000)
+    in_child(lambda: _served(place, _start_again_and_reset))
+    calls = dict.fromkeys(line.split("(", 1)[0] for line in seen.splitlines() if "(" in line)
+    return [
+        call for call in calls if call in CALLS.split(",") and not (scenario.without_renameat2 and call == "renameat2")
+    ]
+
+
+def _one_run(
+    place: Ground, scenario: Scenario, fault: str, thread: str, call: str, k: int, judge: Judge, tally: Tally
+) -> bool:
+    """Whether there was anything to hit, and all went well."""
+    happened, seen = disturbed(place, scenario, fault, thread, call, k)
+    tally.runs += 1
+    where = f"{scenario.name}: {fault} at {thread} {call} {k}"
+    in_child(lambda: _served(place, _recover))
+    problems = judge.problems()
+    seq = judge.seq()
+    if in_child(lambda: _served(place, _start_again_and_reset)) != seq:
+        problems.append("a second start changed something")
+    problems += [f"after the reset: {problem}" for problem in judge.problems()]
+    tally.problems += [f"{where}: {problem}" for problem in problems]
+    if problems:
+        print(where, *problems, seen[-1500:], sep="\n  ", file=sys.stderr)  # noqa: T201
+    if happened:
+        tally.faults[fault] += 1
+    return happened and not problems
 
 
 def main() -> int:
