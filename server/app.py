@@ -47,7 +47,9 @@ from server.events.bus import Bus
 from server.events.log import EventLog
 from server.events.model import Event
 from server.filesystem import FileSystem
+from server.libraries import missing_routes
 from server.libraries import routes as library_routes
+from server.libraries.cleanup import CleanupService
 from server.libraries.monitor import MountMonitor
 from server.libraries.service import LibraryService
 from server.operations import attempt, trash
@@ -78,6 +80,7 @@ from server.system.health import Check
 from server.system.retention import Retention
 from server.tracks import cue_routes, play_routes
 from server.tracks import routes as track_routes
+from server.tracks.history import HistoryKeeper
 from server.tracks.cues import CueService
 from server.tracks.files import FileService
 from server.tracks.plays import PlayService
@@ -160,6 +163,7 @@ async def build(
     libraries.scan_status = scans.directory_status
     watcher = WatchService(WatchTools(libraries, scans, settings, file_system, WatchfilesSource()), bus)
     scans.growing = watcher.growing
+    cleanup = CleanupService(database, uow, libraries, tracks, file_system, clock, config.backup_folder)
     monitor = MountMonitor(libraries)
     monitor.on_mounts_changed = watcher.look_again
     file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scans.in_flight))
@@ -194,6 +198,7 @@ async def build(
         scans,
         HashBackfill(tools, scans),
         CatchUp(uow, event_log, bus, scans),
+        HistoryKeeper(uow, event_log, bus),
         monitor,
         watcher,
         EntryUpkeep(uow, event_log, bus, tracks, clock),
@@ -210,6 +215,7 @@ async def build(
     routes: list[Route] = [
         *setting_routes.routes(settings),
         *library_routes.routes(libraries),
+        *missing_routes.routes(libraries, tracks, cleanup),
         *scan_routes.routes(scans),
         *scan_routes.file_routes(SingleFiles(tools), tracks),
         *watch_routes.routes(watcher),

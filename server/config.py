@@ -73,6 +73,11 @@ class Config:
         return Path(self.database_url.removeprefix("sqlite:///")).expanduser()
 
     @property
+    def backup_folder(self) -> Path:
+        """Where a cleanup keeps what it removed: beside the SQLite file, or in `data` of the working folder."""
+        return (Path("data") if self.is_postgres else self.sqlite_path.parent) / "backups"
+
+    @property
     def database_name(self) -> str:
         """What may be shown: the file, or the URL without its password."""
         if not self.is_postgres:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -16,12 +16,12 @@ from server.db.sql import EVERYTHING, Where
 from server.db.uow import Transaction, UnitOfWork
 from server.events.log import EventLog
 from server.events.model import Event
-from server.tracks import delta, events, facets, model, selection
+from server.tracks import delta, events, facets, folders, history, model, selection
 from server.tracks.filters import compile_filters
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
 from server.tracks.query import Term
-from server.tracks.resource import finish
+from server.tracks.resource import finish, serialise
 from server.tracks.search import Hits
 from server.tracks.selection import Brief, Match
 from server.tracks.store import TrackStore
@@ -77,6 +77,14 @@ class Delta:
     deleted: list[str]
     seq: int
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Browsed:
+    """Sub-folders as `{name, path, tracks, bytes}`, and tracks as JSON."""
+
+    folders: list[dict[str, Any]]
+    tracks: list[bytes]
 
 
 class TrackService:
@@ -345,6 +353,63 @@ class TrackService:
         await self._store.delete_location(tx, library_directory_id)
         return len(ids)
 
+    async def browse(self, library_directory_id: str, folder: bytes, limit: int) -> Browsed:
+        """One folder of a directory: what lies below it, and up to `limit` of its own tracks."""
+        locations = await self._known_locations()
+        async with self._database.read() as connection:
+            below = await folders.subfolders(connection, library_directory_id, folder)
+            ids = await folders.track_ids(connection, library_directory_id, folder, limit)
+            rows = {row["id"]: row for row in await self._store.resources(connection, ids)}
+        prefix = folder.decode("utf-8", "replace") + "/" if folder else ""
+        return Browsed(
+            [{**asdict(item), "path": prefix + item.name} for item in below],
+            [_finished(rows[track_id], locations) for track_id in ids],
+        )
+
+    async def missing_page(self, library_directory_id: str, limit: int, offset: int) -> tuple[list[bytes], int]:
+        """Tracks of a directory whose file is missing, longest first, and how many there are."""
+        where = Where(
+            "library_directory_id = :directory AND missing_since IS NOT NULL", {"directory": library_directory_id}
+        )
+        locations = await self._known_locations()
+        async with self._database.read() as connection:
+            total = await self._store.count(connection, where)
+            rows = await self._store.resources_by_pk(
+                connection, await self._store.missing_pks(connection, library_directory_id, limit, offset)
+            )
+        return [_finished(row, locations) for row in rows], total
+
+    async def missing_files(self, connection: Connection, library_directory_id: str, before: int) -> list[Row]:
+        """Whole rows of tracks whose file has been missing since before a moment (Unix ms)."""
+        return await self._store.missing_files(connection, library_directory_id, before)
+
+    async def remove_missing(self, tx: Tx, ids: Sequence[str]) -> int:
+        """Delete the rows of tracks whose file is (still) missing; returns how many."""
+        removed = 0
+        for batch in events.batches(ids):
+            rows = [row for row in await self._store.by_ids(tx, list(batch)) if row["missing_since"] is not None]
+            if rows:
+                await self._store.delete(tx, [row["pk"] for row in rows])
+                tx.emit(events.TrackDeleted(ids=tuple(row["id"] for row in rows)))
+            removed += len(rows)
+        return removed
+
+    async def bring_back(self, tx: Tx, rows: Sequence[Values]) -> int:
+        """Insert rows that were removed, as they were and as missing; those whose id exists are left alone."""
+        known = {row["id"] for row in await self._store.by_ids(tx, [row["id"] for row in rows])}
+        roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
+        wanted = [
+            model.complete({name: value for name, value in row.items() if name not in _COMPUTED})
+            for row in rows
+            if row["id"] not in known
+        ]
+        return len(await self.add(tx, wanted, [serialise(row, roots[row["library_directory_id"]]) for row in wanted]))
+
+    async def library_history(self, track_id: str) -> list[dict[str, Any]]:
+        """What happened to a track's file, oldest first: `{at, event, from?, to?, fields?}`; raises `NotFound`."""
+        row = await self.row(track_id)
+        return await history.of_track(self._database.direct, track_id, row["date_added"])
+
     async def put_location(self, tx: Tx, location: Location) -> None:
         """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""
         await self._store.put_location(tx, location)
@@ -460,6 +525,8 @@ class TrackService:
         return compile_filters(filters)
 
 
+# Columns that the database fills in itself.
+_COMPUTED = {"pk", "words", "fragments"}
 # What a file system may change about a file that is no change of the track: nobody needs to hear of it.
 _SILENT = {"file_inode", "file_device"}
 

@@ -181,6 +181,28 @@ class TrackStore:
             )
         )
 
+    async def missing_pks(
+        self, connection: Connection, library_directory_id: str, limit: int, offset: int
+    ) -> list[int]:
+        return await connection.fetch_values(
+            """
+            SELECT pk FROM tracks WHERE library_directory_id = :directory AND missing_since IS NOT NULL
+            ORDER BY missing_since, pk LIMIT :limit OFFSET :offset
+            """,
+            {"directory": library_directory_id, "limit": limit, "offset": offset},
+        )
+
+    async def missing_files(self, connection: Connection, library_directory_id: str, before: int) -> list[Row]:
+        return list(
+            await connection.fetch_all(
+                """
+                SELECT * FROM tracks WHERE library_directory_id = :directory AND missing_since IS NOT NULL
+                AND missing_since <= :before ORDER BY pk
+                """,
+                {"directory": library_directory_id, "before": before},
+            )
+        )
+
     async def key_range(self, connection: Connection) -> tuple[int, int]:
         row = await connection.fetch_one(
             """

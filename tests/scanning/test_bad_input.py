@@ -243,13 +243,19 @@ async def test_locked_database_makes_the_scan_wait_and_not_fail(mismo: Running, 
     sound.mp3(music / "one.mp3", 1)
     directory = await mismo.added(music)
     locked = asyncio.Event()
-    other = sqlite3.connect(mismo.app.config.sqlite_path, isolation_level=None)
+    other = sqlite3.connect(mismo.app.config.sqlite_path, isolation_level=None, timeout=0)
 
-    def lock(_: Request) -> None:
-        other.execute("BEGIN IMMEDIATE")
-        locked.set()
+    read = mismo.app.workers.read
 
-    reading(mismo.app.scans.tools, lock)
+    async def lock_and_read(request: Request) -> list[Outcome]:
+        while not locked.is_set():
+            with contextlib.suppress(sqlite3.OperationalError):
+                other.execute("BEGIN IMMEDIATE")
+                locked.set()
+            await asyncio.sleep(0)  # the server's own transaction comes to its end
+        return await read(request)
+
+    mismo.app.workers.read = lock_and_read  # type: ignore[method-assign] # the moment between walking and reading
     scan = asyncio.ensure_future(mismo.scanned(directory["id"]))
     await locked.wait()
     while not mismo.app.scans.is_waiting(directory["id"]):  # noqa: ASYNC110 # a locked database records no event
