@@ -77,6 +77,24 @@ def scenarios(batch: int) -> list[Scenario]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens (`KILL`, an error's name, with `+` for every time from then on) at which thread's k-th call."""
+
+    what: str
+    thread: str
+    call: str
+    k: int
+
+    def __str__(self) -> str:
+        return f"{self.what} at {self.thread} {self.call} {self.k}"
+
+    @property
+    def injection(self) -> str:
+        action = "signal=KILL" if self.what == "KILL" else f"error={self.what.rstrip('+')}"
+        return f"inject={self.call}:{action}:when={self.k}{'+' if self.what.endswith('+') else ''}"
+
+
 @dataclass(slots=True)
 class Tally:
     """What came of it."""
@@ -249,7 +267,7 @@ async def _undo(server: Server, ids: Sequence[str]) -> None:
 # -- one run
 
 
-def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, call: str, k: int) -> tuple[bool, str]:
+def disturbed(place: Ground, scenario: Scenario, fault: Fault) -> tuple[bool, str]:
     """Do the scenario with its k-th call of a name hit; (whether the fault came to pass, what strace saw of it)."""
     prepared = in_child(lambda: _served(place, lambda server: _prepare(place, scenario, server)))
     ready_read, ready_write = os.pipe()
@@ -262,7 +280,7 @@ def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, call: 
         os.dup2(said, 2)
         os.close(ready_read)
         os.close(go_write)
-        gate = Gate(thread, ready_write, go_read)
+        gate = Gate(fault.thread, ready_write, go_read)
         _be_child(lambda: _served(place, lambda server: _disturb(place, scenario, server, prepared, gate)), ready_write)
     os.close(ready_write)
     os.close(go_read)
@@ -271,9 +289,7 @@ def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, call: 
         raise RuntimeError((place.base / "said").read_text())
     thread_id = int(answer)
     log = place.base / "strace"
-    action = "signal=KILL" if fault == "KILL" else f"error={fault.rstrip('+')}"
-    when = f"{k}+" if fault.endswith("+") else str(k)
-    injections = [f"inject={call}:{action}:when={when}"]
+    injections = [fault.injection]
     if scenario.without_renameat2:
         injections.append("inject=renameat2:error=EINVAL")
     command = ["strace", "-qq", "-p", str(thread_id), "-o", str(log), "-e", f"trace={CALLS}"]
@@ -290,8 +306,8 @@ def disturbed(place: Ground, scenario: Scenario, fault: str, thread: str, call: 
     tracer.communicate()
     seen = log.read_text(errors="replace")
     is_killed = "killed by SIGKILL" in seen
-    hits = [line for line in seen.splitlines() if "(INJECTED)" in line and line.startswith(f"{call}(")]
-    return (is_killed if fault == "KILL" else bool(hits)), seen
+    hits = [line for line in seen.splitlines() if "(INJECTED)" in line and line.startswith(f"{fault.call}(")]
+    return (is_killed if fault.what == "KILL" else bool(hits)), seen
 
 
 def _wait_until_traced(thread_id: int, tracer: subprocess.Popen[bytes]) -> None:
@@ -424,16 +440,16 @@ def try_out(
     judge = Judge(place)
     for thread in threads:
         calls = _calls_of(place, scenario, thread)
-        for fault in faults:
+        for what in faults:
             for call in calls:
                 k = 1
-                while _one_run(place, scenario, fault, thread, call, k, judge, tally):
+                while one_run(place, scenario, Fault(what, thread, call, k), judge, tally):
                     k += step
 
 
 def _calls_of(place: Ground, scenario: Scenario, thread: str) -> list[str]:
     """The names of the calls that a thread makes in an undisturbed run, in the order of their first use."""
-    _, seen = disturbed(place, scenario, "EIO", thread, "openat", 60_000)
+    _, seen = disturbed(place, scenario, Fault("EIO", thread, "openat", 60_000))
     in_child(lambda: _served(place, _start_again_and_reset))
     calls = dict.fromkeys(line.split("(", 1)[0] for line in seen.splitlines() if "(" in line)
     return [
@@ -441,13 +457,11 @@ def _calls_of(place: Ground, scenario: Scenario, thread: str) -> list[str]:
     ]
 
 
-def _one_run(
-    place: Ground, scenario: Scenario, fault: str, thread: str, call: str, k: int, judge: Judge, tally: Tally
-) -> bool:
+def one_run(place: Ground, scenario: Scenario, fault: Fault, judge: Judge, tally: Tally) -> bool:
     """Whether there was anything to hit, and all went well."""
-    happened, seen = disturbed(place, scenario, fault, thread, call, k)
+    happened, seen = disturbed(place, scenario, fault)
     tally.runs += 1
-    where = f"{scenario.name}: {fault} at {thread} {call} {k}"
+    where = f"{scenario.name}: {fault}"
     in_child(lambda: _served(place, _recover))
     problems = judge.problems()
     seq = judge.seq()
@@ -458,7 +472,7 @@ def _one_run(
     if problems:
         print(where, *problems, seen[-1500:], sep="\n  ", file=sys.stderr)  # noqa: T201
     if happened:
-        tally.faults[fault] += 1
+        tally.faults[fault.what] += 1
     return happened and not problems
 
 
