@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.db.sql import NOTHING, Where, all_of, any_of, like_literal
@@ -27,6 +28,13 @@ MOMENTS = {"added": "date_added", "last_played": "last_played"}
 _MULTI = {"artist", "genre"}
 
 UNREACHABLE = "SELECT library_directory_id FROM track_locations WHERE unreachable_reason IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters(Where):
+    """The condition, and the values it was made of."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Binder:
@@ -55,7 +63,8 @@ def compile_filters(values: Mapping[str, Any], binder: Binder | None = None) -> 
         if value is None or name not in _COMPILERS:
             continue
         conditions.append(_COMPILERS[name](binder, value))
-    return all_of(conditions)
+    condition = all_of(conditions)
+    return Filters(condition.sql, condition.params, values)
 
 
 def _equals(column: str) -> Callable[[Binder, Sequence[str]], Where]:
@@ -71,7 +80,7 @@ def _equals_one(binder: Binder, column: str, value: str) -> Where:
         # An empty value asks for tracks that have none; a name of punctuation only (`!!!`) folds to nothing.
         return binder.where(f"{column} = {{}}", value) if value.strip() else Where(f"{column}_fold IS NULL")
     first = binder.where(f"{column}_fold = {{}}", folded)
-    return first if column not in _MULTI else first | _has_term(binder, column, "= {}", folded)
+    return first if column not in _MULTI else first | (_has_several(column) & _has_term(binder, column, "= {}", folded))
 
 
 def _has_term(binder: Binder, field: str, comparison: str, value: str) -> Where:
@@ -95,7 +104,14 @@ def _contains_one(binder: Binder, column: str, folded: str) -> Where:
         return NOTHING
     pattern = f"%{like_literal(folded)}%"
     first = binder.where(f"{column}_fold LIKE {{}} ESCAPE '\\'", pattern)
-    return first if column not in _MULTI else first | _has_term(binder, column, "LIKE {} ESCAPE '\\'", pattern)
+    if column not in _MULTI:
+        return first
+    return first | (_has_several(column) & _has_term(binder, column, "LIKE {} ESCAPE '\\'", pattern))
+
+
+def _has_several(column: str) -> Where:
+    """Tells from the row itself that there are no terms to look up, which is so for most tracks."""
+    return Where(f"{column}s LIKE '%\",\"%'")
 
 
 def _bound(column: str, operator: str) -> Callable[[Binder, float], Where]:

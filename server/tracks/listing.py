@@ -143,10 +143,11 @@ def _equal_all(keys: Sequence[SortKey], values: Sequence[Any]) -> Where:
     return result
 
 
-def segment_query(where: Where, order: Order, segment: Segment, limit: int, offset: int = 0) -> Where:
+def segment_query(where: Where, order: Order, segment: Segment, limit: int, offset: int = 0, hint: str = "") -> Where:
     """A query for rows of one segment: `pk`, `missing_since`, `library_directory_id`, the sort values and the JSON.
 
-    The inner select finds the rows by index and stops at the limit; only for these the resources are looked up.
+    The inner select finds the rows by index (`hint` says by which) and stops at the limit; only for these the resources
+    are looked up.
     """
     columns = "".join(f", {column}" for column in order.columns)
     keys = [
@@ -158,7 +159,7 @@ def segment_query(where: Where, order: Order, segment: Segment, limit: int, offs
     skip = f" OFFSET {int(offset)}" if offset else ""
     return Where(
         "SELECT page.*, (SELECT json FROM track_resources r WHERE r.track_pk = page.pk) AS json"
-        f" FROM (SELECT pk, missing_since, library_directory_id{columns} FROM tracks{condition.clause()}"
+        f" FROM (SELECT pk, missing_since, library_directory_id{columns} FROM tracks{hint}{condition.clause()}"
         f" ORDER BY {sort} LIMIT :limit{skip}) AS page ORDER BY {sort}",
         {**condition.params, "limit": limit},
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from server.db.database import Connection, Dialect, Params, Row, as_dict
 from server.db.sql import Where
+from server.tracks import probes
 from server.tracks.listing import Order, Segment, segment_query, segments
 from server.tracks.model import Location, Values, terms
 from server.tracks.resource import serialise
@@ -72,8 +73,12 @@ class TrackStore:
     ) -> list[Row]:
         """Rows of a page, gathered from one index range after the other until there are enough."""
         found: list[Row] = []
+        few = await probes.candidates(connection, where)
+        hint = _hint(connection.dialect, order, few is not None)
+        if few is not None:
+            where = where & Where("pk IN :few", {"few": few})
         for segment in segments(order, after):
-            query = segment_query(where, order, segment, limit - len(found), offset)
+            query = segment_query(where, order, segment, limit - len(found), offset, hint)
             rows = await connection.fetch_all(query.sql, query.params)
             found += rows
             if len(found) >= limit:
@@ -326,6 +331,18 @@ class TrackStore:
         await self.search.remove(connection, pks)
         # The tables beside `tracks` follow by their foreign keys.
         await connection.execute("DELETE FROM tracks WHERE pk IN :pks", {"pks": pks})
+
+
+def _hint(dialect: Dialect, order: Order, has_few: bool) -> str:
+    """By which index SQLite finds the rows of a page: their own numbers, or the order's first column."""
+    if dialect is not Dialect.SQLITE:
+        return ""
+    if has_few:
+        return " NOT INDEXED"
+    if not order.keys:
+        return ""
+    first = order.keys[0].column
+    return f" INDEXED BY tracks_{first}" if first in probes.WALKED else ""
 
 
 def _insert_sql(columns: tuple[str, ...]) -> str:
