@@ -37,7 +37,11 @@ class AudioFiles:
         found = []
         for row in rows:
             location = locations.get(row["library_directory_id"])
-            if row["missing_since"] is None and location is not None and location.unreachable_reason is None:
+            if (
+                row["missing_since"] is None
+                and location is not None
+                and location.unreachable_reason is None
+            ):
                 found.append((os.path.join(location.root, bytes(row["path"])), row))
         return found
 
@@ -47,4 +51,7 @@ class AudioFiles:
         except OSError:
             return False
         # A file that was changed since may hold another audio: the next scan tells.
-        return (status.st_size, status.st_mtime_ns) == (row["file_size"], row["file_mtime_ns"])
+        return (status.st_size, status.st_mtime_ns) == (
+            row["file_size"],
+            row["file_mtime_ns"],
+        )

@@ -10,7 +10,12 @@ from aiohttp import web
 
 from server import errors
 from server.analysis import schemas, stems
-from server.analysis.service import AnalysisService, BeatsNotReady, NotHashed, WaveformNotReady
+from server.analysis.service import (
+    AnalysisService,
+    BeatsNotReady,
+    NotHashed,
+    WaveformNotReady,
+)
 from server.analysis.stage import Stage
 from server.analysis.stems import CONTENT_TYPES, StemsNotReady
 from server.analysis.waveform import PLANES, Waveform
@@ -42,7 +47,9 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
         """
         is_binary = _BINARY in call.request.headers.get("Accept", "")
         zoom = call.query["zoom"]
-        audio_hash, found = await analysis.waveforms(call.path["id"], 0 if is_binary and zoom is None else zoom)
+        audio_hash, found = await analysis.waveforms(
+            call.path["id"], 0 if is_binary and zoom is None else zoom
+        )
         if is_binary:
             return _binary(audio_hash, found[0])
         return _json(audio_hash, found, is_one=zoom is not None)
@@ -60,7 +67,12 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
     async def get_stems(call: Call) -> Answer:
         """Where the stems of a track are, while they are kept."""
         found = await analysis.stems(call.path["id"])
-        return ok({"stems": stems.urls(call.path["id"], found), "expires_at": stems.expiry(found)})
+        return ok(
+            {
+                "stems": stems.urls(call.path["id"], found),
+                "expires_at": stems.expiry(found),
+            }
+        )
 
     async def request_stems(call: Call) -> Answer:
         """Have the stems of a track made, before anything else.
@@ -75,9 +87,13 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
         found = await analysis.stems(call.path["id"])
         path = found.files.get(call.path["name"])
         if path is None:
-            raise errors.NotFound(f"there is no stem {call.path['name']}; there are {', '.join(found.files)}")
+            raise errors.NotFound(
+                f"there is no stem {call.path['name']}; there are {', '.join(found.files)}"
+            )
         kind = CONTENT_TYPES.get(path.suffix.removeprefix("."), _BINARY)
-        return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": "private, no-store"})
+        return web.FileResponse(
+            path, headers={"Content-Type": kind, "Cache-Control": "private, no-store"}
+        )
 
     common: dict[str, Any] = {"tag": _TAG}
     job = schemas.AnalysisJob()
@@ -120,6 +136,8 @@ def _binary(audio_hash: str, item: Waveform) -> Raw:
             "X-Waveform-Zoom-Level": str(item.zoom_level),
             "X-Waveform-Num-Pixels": str(item.num_pixels),
             "X-Waveform-Samples-Per-Pixel": f"{item.samples_per_pixel:g}",
-            "X-Waveform-Planes": ",".join(f"{band}_{measure}" for band, measure in PLANES),
+            "X-Waveform-Planes": ",".join(
+                f"{band}_{measure}" for band, measure in PLANES
+            ),
         },
     )

@@ -18,7 +18,17 @@ from server.filesystem import FileSystem
 
 _LONGEST_PATH = 4096
 # How the formats begin: what starts otherwise isn't given out, whatever path was named.
-_BEGINNINGS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
+_BEGINNINGS = (
+    b"RIFF",
+    b"RF64",
+    b"fLaC",
+    b"OggS",
+    b"ID3",
+    b"\xff\xfb",
+    b"\xff\xfa",
+    b"\xff\xf3",
+    b"\xff\xf2",
+)
 _MP4_MARK = slice(4, 8)
 
 
@@ -35,16 +45,22 @@ class Delivery:
         """
         extension = (wire.text(data, "format", 16) or "wav").lower().removeprefix(".")
         if extension not in CONTENT_TYPES:
-            raise errors.Invalid.field("format", f"must be one of {', '.join(CONTENT_TYPES)}")
+            raise errors.Invalid.field(
+                "format", f"must be one of {', '.join(CONTENT_TYPES)}"
+            )
         sources = wire.mapping(data.get("stems"), "stems")
         if not sources or not set(sources) <= set(NAMES):
-            raise errors.Invalid.field("stems", f"must name some of {', '.join(NAMES)} and nothing else")
+            raise errors.Invalid.field(
+                "stems", f"must name some of {', '.join(NAMES)} and nothing else"
+            )
         staging = self._cache.staging(audio_hash)
         await self._files.call(_empty, staging)
         left = self._cache.max_bytes
         for name, source in sources.items():
             if not isinstance(source, str) or not source:
-                raise errors.Invalid.field(f"stems.{name}", "must be a path, a URL or base64")
+                raise errors.Invalid.field(
+                    f"stems.{name}", "must be a path, a URL or base64"
+                )
             target = staging / f"{name}.{extension}"
             if source.startswith(("http://", "https://")):
                 await self._fetch(source, target, left)
@@ -73,17 +89,21 @@ def _copy(source: str, target: Path, limit: int, name: str) -> None:
     if len(source) > _LONGEST_PATH or "\0" in source or not os.path.isabs(source):
         raise errors.Invalid.field(name, "must be an absolute path")
     try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except OSError as error:
         raise errors.Invalid.field(name, f"can't be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise errors.Invalid.field(name, "isn't a regular file")
         if status.st_size > limit:
             raise errors.Invalid.field(name, "is larger than the cache for stems")
-        with target.open("xb") as copy:
+        with open(descriptor, "rb", closefd=False) as file, target.open("xb") as copy:
             shutil.copyfileobj(file, copy, 1 << 20)
+    finally:
+        os.close(descriptor)
 
 
 def _decode(source: str, target: Path, name: str) -> None:
@@ -92,7 +112,9 @@ def _decode(source: str, target: Path, name: str) -> None:
     with target.open("xb") as file:
         for start in range(0, len(source), step):
             try:
-                file.write(base64.b64decode(source[start : start + step], validate=True))
+                file.write(
+                    base64.b64decode(source[start : start + step], validate=True)
+                )
             except ValueError:
                 raise errors.Invalid.field(name, "isn't base64") from None
 

@@ -29,7 +29,9 @@ class Priority(IntEnum):
     LOW = 3
 
 
-TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.FILE_MISSING})
+TERMINAL = frozenset(
+    {State.COMPLETED, State.FAILED, State.CANCELLED, State.FILE_MISSING}
+)
 ACTIVE = frozenset({State.QUEUED, State.RUNNING})
 
 
@@ -81,7 +83,9 @@ class Job:
             "stages": list(self.stages),
             "attempts": self.attempts,
             "error": self.error,
-            "retry_at": to_rfc3339(self.not_before) if is_waiting and self.not_before else None,
+            "retry_at": to_rfc3339(self.not_before)
+            if is_waiting and self.not_before
+            else None,
             "created_at": to_rfc3339(self.created_at),
             "queued_at": to_rfc3339(self.queued_at),
             "started_at": to_rfc3339(self.started_at),
@@ -113,17 +117,31 @@ def fresh(audio_hash: str, now: int) -> Job:
     )  # fmt: skip
 
 
-def requested(job: Job, wanted: Collection[Stage], priority: Priority, asker: Asker | None, now: int) -> Job:
+def requested(
+    job: Job,
+    wanted: Collection[Stage],
+    priority: Priority,
+    asker: Asker | None,
+    now: int,
+) -> Job:
     """Ask for stages that aren't stored yet: a job that waits gets them too and may move up, an ended one waits again.
 
     `asker` is told when the stems are there.
     """
     if not wanted:
         return job
-    clients = tuple(dict.fromkeys([*job.clients, asker])) if asker is not None else job.clients
+    clients = (
+        tuple(dict.fromkeys([*job.clients, asker]))
+        if asker is not None
+        else job.clients
+    )
     if job.state in ACTIVE:
         stages = ordered([*job.stages, *wanted])
-        not_before = job.not_before if set(wanted) <= set(job.stages) and priority >= job.priority else 0
+        not_before = (
+            job.not_before
+            if set(wanted) <= set(job.stages) and priority >= job.priority
+            else 0
+        )
         return replace(
             job, stages=stages, priority=min(job.priority, priority), clients=clients, not_before=not_before
         )  # fmt: skip
@@ -179,7 +197,9 @@ def server_finished(job: Job, deadline: int) -> Job:
     return replace(job, deadline=min(job.deadline, deadline))
 
 
-def attempt_failed(job: Job, error: str, now: int, retry_at: int, max_retries: int) -> Job:
+def attempt_failed(
+    job: Job, error: str, now: int, retry_at: int, max_retries: int
+) -> Job:
     """One try went wrong; another follows, up to `max_retries` of them."""
     if job.state is not State.RUNNING:
         return job
@@ -206,7 +226,17 @@ def put_back(job: Job) -> Job:
 
 def retried(job: Job, now: int) -> Job:
     """A person wants another try of a job that ended without all its stages."""
-    return _queued(replace(job, attempts=0, losses=0, not_before=0, error=None, queued_at=now, started_at=None))
+    return _queued(
+        replace(
+            job,
+            attempts=0,
+            losses=0,
+            not_before=0,
+            error=None,
+            queued_at=now,
+            started_at=None,
+        )
+    )
 
 
 def cancelled(job: Job, now: int) -> Job:
@@ -214,7 +244,9 @@ def cancelled(job: Job, now: int) -> Job:
 
 
 def file_missing(job: Job, now: int) -> Job:
-    return _ended(job, State.FILE_MISSING, "no file with this audio can be reached", now)
+    return _ended(
+        job, State.FILE_MISSING, "no file with this audio can be reached", now
+    )
 
 
 def _queued(job: Job) -> Job:

@@ -48,14 +48,20 @@ class Reach:
             self.lost(str(away))
             raise
         if not self._is_there:
-            logger.info("the analysis server is there", url=str(self._client.url), version=answer.get("version"))
+            logger.info(
+                "the analysis server is there",
+                url=str(self._client.url),
+                version=answer.get("version"),
+            )
         self._is_there, self._detail, self._pause = True, None, self._pace.away
         return answer
 
     def lost(self, detail: str) -> None:
         """It doesn't answer: jobs wait until it does."""
         if self._is_there is not False:
-            logger.warning("the analysis server is away; jobs wait for it", detail=detail)
+            logger.warning(
+                "the analysis server is away; jobs wait for it", detail=detail
+            )
         self._is_there, self._detail = False, detail
         self._next_look = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, self._pace.longest_away)

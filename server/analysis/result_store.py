@@ -12,12 +12,22 @@ import orjson
 from server.analysis.finding import Finding
 from server.analysis.stage import Stage, Status
 from server.analysis.waveform import Waveform
-from server.db.database import Connection
+from server.db.database import Connection, Dialect
 
 Found = dict[Stage, tuple[Status, Mapping[str, Any], int]]
 
 
-async def put(connection: Connection, audio_hash: str, finding: Finding, now: int) -> bool:
+async def take_turn(connection: Connection) -> None:
+    """Hold others back who would show results until this transaction ends; in SQLite there is one writer anyway."""
+    if connection.dialect is Dialect.POSTGRES:
+        await connection.fetch_all(
+            "SELECT pg_advisory_xact_lock(hashtext('analysis results'))"
+        )
+
+
+async def put(
+    connection: Connection, audio_hash: str, finding: Finding, now: int
+) -> bool:
     """Store what a stage found, in place of what was there; False when it was there already, just so."""
     changed = await connection.execute(
         """
@@ -48,12 +58,20 @@ async def _put_beats(connection: Connection, audio_hash: str, finding: Finding) 
         INSERT INTO analysis_beats (audio_hash, beats, downbeats) VALUES (:hash, :beats, :downbeats)
         ON CONFLICT (audio_hash) DO UPDATE SET beats = excluded.beats, downbeats = excluded.downbeats
         """,
-        {"hash": audio_hash, "beats": _packed(finding.beats), "downbeats": _packed(finding.downbeats)},
+        {
+            "hash": audio_hash,
+            "beats": _packed(finding.beats),
+            "downbeats": _packed(finding.downbeats),
+        },
     )
 
 
-async def _put_waveforms(connection: Connection, audio_hash: str, waveforms: Sequence[Waveform]) -> None:
-    await connection.execute("DELETE FROM analysis_waveforms WHERE audio_hash = :hash", {"hash": audio_hash})
+async def _put_waveforms(
+    connection: Connection, audio_hash: str, waveforms: Sequence[Waveform]
+) -> None:
+    await connection.execute(
+        "DELETE FROM analysis_waveforms WHERE audio_hash = :hash", {"hash": audio_hash}
+    )
     await connection.execute_many(
         """
         INSERT INTO analysis_waveforms (audio_hash, zoom_level, num_pixels, samples_per_pixel, etag, planes)
@@ -89,10 +107,13 @@ async def found(connection: Connection, hashes: Sequence[str]) -> dict[str, Foun
     return by_hash
 
 
-async def stages(connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
+async def stages(
+    connection: Connection, hashes: Sequence[str]
+) -> dict[str, set[Stage]]:
     """The stages that are stored of several audios, unsupported ones included."""
     rows = await connection.fetch_all(
-        "SELECT audio_hash, stage FROM analysis_results WHERE audio_hash IN :hashes", {"hashes": hashes}
+        "SELECT audio_hash, stage FROM analysis_results WHERE audio_hash IN :hashes",
+        {"hashes": hashes},
     )
     by_hash: dict[str, set[Stage]] = {}
     for row in rows:
@@ -100,7 +121,9 @@ async def stages(connection: Connection, hashes: Sequence[str]) -> dict[str, set
     return by_hash
 
 
-async def with_stage(connection: Connection, stage: Stage, after: str, limit: int) -> list[str]:
+async def with_stage(
+    connection: Connection, stage: Stage, after: str, limit: int
+) -> list[str]:
     """Audio hashes that have a stage, in their order, after one of them."""
     return await connection.fetch_values(
         "SELECT audio_hash FROM analysis_results WHERE stage = :stage AND audio_hash > :after"
@@ -109,15 +132,22 @@ async def with_stage(connection: Connection, stage: Stage, after: str, limit: in
     )
 
 
-async def beats(connection: Connection, audio_hash: str) -> tuple[array[float], array[float]] | None:
+async def beats(
+    connection: Connection, audio_hash: str
+) -> tuple[array[float], array[float]] | None:
     """Beats and downbeats in seconds; None when the audio isn't analysed."""
     row = await connection.fetch_one(
-        "SELECT beats, downbeats FROM analysis_beats WHERE audio_hash = :hash", {"hash": audio_hash}
+        "SELECT beats, downbeats FROM analysis_beats WHERE audio_hash = :hash",
+        {"hash": audio_hash},
     )
-    return None if row is None else (_unpacked(row["beats"]), _unpacked(row["downbeats"]))
+    return (
+        None if row is None else (_unpacked(row["beats"]), _unpacked(row["downbeats"]))
+    )
 
 
-async def waveforms(connection: Connection, audio_hash: str, zoom: int | None) -> list[Waveform]:
+async def waveforms(
+    connection: Connection, audio_hash: str, zoom: int | None
+) -> list[Waveform]:
     """All zoom levels, or the one that is asked for."""
     where = "" if zoom is None else " AND zoom_level = :zoom"
     rows = await connection.fetch_all(

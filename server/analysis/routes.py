@@ -23,7 +23,9 @@ from server.companions.supervisor import Unmanaged
 _TAG = "analysis"
 
 
-def routes(analysis: AnalysisService, intake: Intake, companions: CompanionService) -> Sequence[Route]:
+def routes(
+    analysis: AnalysisService, intake: Intake, companions: CompanionService
+) -> Sequence[Route]:
     async def request_analysis(call: Call) -> Answer:
         """Ask for the analysis of tracks; what is stored already isn't done again.
 
@@ -42,20 +44,41 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
         if ids is None:
             ids = await analysis.matching(body["filter"])
         result = await analysis.request(ids, wish)
-        answer = _requested(result.jobs, result.accepted, result.skipped, result.skipped_count)
-        return accepted(answer, _location(result.jobs[0]) if result.accepted == 1 else "/api/analysis/queue")
+        answer = _requested(
+            result.jobs, result.accepted, result.skipped, result.skipped_count
+        )
+        return accepted(
+            answer,
+            _location(result.jobs[0])
+            if result.accepted == 1
+            else "/api/analysis/queue",
+        )
 
     async def list_jobs(call: Call) -> Answer:
         """Analysis jobs, the latest first."""
-        page, limit, status = call.query["page"], call.query["limit"], call.query["status"]
-        found, total = await analysis.page(State(status) if status else None, page, limit)
-        return Answer(data=[job.as_json() for job in found], pagination=Pagination(limit, total, page))
+        page, limit, status = (
+            call.query["page"],
+            call.query["limit"],
+            call.query["status"],
+        )
+        found, total = await analysis.page(
+            State(status) if status else None, page, limit
+        )
+        return Answer(
+            data=[job.as_json() for job in found],
+            pagination=Pagination(limit, total, page),
+        )
 
     async def get_job(call: Call) -> Answer:
         """A job, the tracks with its audio, and what is stored of that audio."""
         job, track_ids, found = await analysis.describe(call.path["audio_hash"])
         results = [
-            {"stage": stage, "status": status, "analyzed_at": to_rfc3339(when), "data": data}
+            {
+                "stage": stage,
+                "status": status,
+                "analyzed_at": to_rfc3339(when),
+                "data": data,
+            }
             for stage, (status, data, when) in found.items()
         ]
         return ok({**job.as_json(), "track_ids": track_ids, "results": results})
@@ -133,7 +156,9 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
     ]  # fmt: skip
 
 
-def _requested(jobs: list[Job], count: int, skipped: list[dict[str, str]], skipped_count: int) -> dict[str, object]:
+def _requested(
+    jobs: list[Job], count: int, skipped: list[dict[str, str]], skipped_count: int
+) -> dict[str, object]:
     return {
         "accepted": count,
         "jobs": [job.as_json() for job in jobs],

@@ -43,7 +43,14 @@ class StemCache:
 
     name = "stem cache"
 
-    def __init__(self, folder: Path, max_bytes: int, ttl_seconds: int, files: FileSystem, clock: Clock):
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        ttl_seconds: int,
+        files: FileSystem,
+        clock: Clock,
+    ):
         self.max_bytes = max_bytes
         self.folder = folder
         self._ttl_ms = ttl_seconds * 1000
@@ -64,7 +71,9 @@ class StemCache:
 
     async def put(self, audio_hash: str) -> Stems:
         """Show what was gathered in the staging folder, in place of older stems, and make room for it."""
-        await self._files.call(_replace, self.staging(audio_hash), self.folder / _checked(audio_hash))
+        await self._files.call(
+            _replace, self.staging(audio_hash), self.folder / _checked(audio_hash)
+        )
         await self.sweep()
         found = await self.get(audio_hash)
         if found is None:
@@ -82,7 +91,9 @@ class StemCache:
         return Stems(files, expires_at)
 
     async def sweep(self) -> None:
-        await self._files.call(_sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes)
+        await self._files.call(
+            _sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes
+        )
 
 
 def urls(track_id: str, stems: Stems) -> dict[str, str]:
@@ -107,7 +118,9 @@ def _checked(audio_hash: str) -> str:
 def _look(folder: Path) -> tuple[dict[str, Path], int]:
     try:
         made = folder.stat().st_mtime_ns // 1_000_000
-        return {file.stem: file for file in sorted(folder.iterdir()) if file.stem in NAMES}, made
+        return {
+            file.stem: file for file in sorted(folder.iterdir()) if file.stem in NAMES
+        }, made
     except FileNotFoundError:
         return {}, 0
 
@@ -134,7 +147,13 @@ def _sweep(folder: Path, made_before_ms: int, max_bytes: int) -> None:
         if status.st_mtime_ns // 1_000_000 <= made_before_ms:
             shutil.rmtree(entry, ignore_errors=True)
         elif not entry.name.startswith("."):
-            kept.append((status.st_atime_ns, sum(file.stat().st_size for file in entry.iterdir()), entry))
+            kept.append(
+                (
+                    status.st_atime_ns,
+                    sum(file.stat().st_size for file in entry.iterdir()),
+                    entry,
+                )
+            )
     total = sum(size for _, size, _ in kept)
     for _, size, entry in sorted(kept):
         if total <= max_bytes:

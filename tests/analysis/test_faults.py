@@ -28,11 +28,19 @@ async def ended_once(it: Studio, job_id: str) -> str:
     """How a job ended; it is announced once, and nothing follows."""
     ended = await it.outcome(job_id)
     await it.mismo.settled()
-    async with it.mismo.socket("analysis:*", since=0) as socket:
+    async with it.mismo.socket("*", since=0) as socket:
         await socket.up_to(it.mismo.app.log.seq)
-    ends = [event for event in socket.events if event["event"] in ("analysis:complete", "analysis:failed")]
+    ends = [
+        event
+        for event in socket.events
+        if event["event"] in ("analysis:complete", "analysis:failed")
+    ]
     assert [event["data"]["job"]["status"] for event in ends] == [ended["status"]]
-    stages = [event["data"]["stage"] for event in socket.events if event["event"] == "analysis:stage"]
+    stages = [
+        event["data"]["stage"]
+        for event in socket.events
+        if event["event"] == "analysis:stage"
+    ]
     assert len(stages) == len(set(stages))
     status: str = ended["status"]
     return status
@@ -62,7 +70,14 @@ async def drips(server: AnalysisServer, job: Ordered) -> None:
             await asyncio.sleep(0.005)
 
     for stage in job.stages:
-        body = orjson.dumps({"job_id": job.id, "stage": stage, "status": "completed", "data": RESULTS[stage]()})
+        body = orjson.dumps(
+            {
+                "job_id": job.id,
+                "stage": stage,
+                "status": "completed",
+                "data": RESULTS[stage](),
+            }
+        )
         assert await server.call_raw(job.callback_url, slowly(body), stage) == 200
 
 
@@ -88,7 +103,15 @@ async def forgets_the_first(server: AnalysisServer, job: Ordered) -> None:
 
 @pytest.mark.parametrize(
     "work",
-    [repeats, reorders, omits_the_end, drips, fails_at_first, sends_half_at_first, forgets_the_first],
+    [
+        repeats,
+        reorders,
+        omits_the_end,
+        drips,
+        fails_at_first,
+        sends_half_at_first,
+        forgets_the_first,
+    ],
     ids=lambda work: work.__name__,
 )
 async def test_job_completes_in_spite_of(studio: Opened, work: Work) -> None:
@@ -104,8 +127,19 @@ async def always_fails(server: AnalysisServer, job: Ordered) -> None:
 
 
 async def sends_nan(server: AnalysisServer, job: Ordered) -> None:
-    body = orjson.dumps({"job_id": job.id, "stage": "basic_features", "data": {**basic_features(), "tempo": 0}})
-    assert await server.call_raw(job.callback_url, body.replace(b'"tempo":0', b'"tempo":NaN')) == 422
+    body = orjson.dumps(
+        {
+            "job_id": job.id,
+            "stage": "basic_features",
+            "data": {**basic_features(), "tempo": 0},
+        }
+    )
+    assert (
+        await server.call_raw(
+            job.callback_url, body.replace(b'"tempo":0', b'"tempo":NaN')
+        )
+        == 422
+    )
 
 
 async def sends_no_json(server: AnalysisServer, job: Ordered) -> None:
@@ -132,13 +166,17 @@ async def sends_too_much(server: AnalysisServer, job: Ordered) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_job_fails_after_its_retries_with_a_server_that(studio: Opened, work: Work, reason: str) -> None:
+async def test_job_fails_after_its_retries_with_a_server_that(
+    studio: Opened, work: Work, reason: str
+) -> None:
     async with studio(work, pace={"timeout": 0.2}) as it:
         track = await it.track()
         job = await it.request(track_id=track["id"])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert await ended_once(it, job["id"]) == "failed"
-        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]
+        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))[
+            "data"
+        ]
         assert reason in described["error"]
         assert (described["attempts"], len(it.server.jobs)) == (3, 3)
         # 10 GB were offered; a callback's limit is 8 MiB.
@@ -146,8 +184,21 @@ async def test_job_fails_after_its_retries_with_a_server_that(studio: Opened, wo
 
 
 def _absurd() -> list[Any]:
-    beyond = ["tempo", 100_000], ["tempo", "fast"], ["key", 12], ["key", 1.5], ["mode", 2], ["firstBeatOffset", -1]
-    lists = ["beats", [2.0, 1.0]], ["beats", [1, "2"]], ["beats", "all"], ["beats", [1e9]], ["downbeats", [None]]
+    beyond = (
+        ["tempo", 100_000],
+        ["tempo", "fast"],
+        ["key", 12],
+        ["key", 1.5],
+        ["mode", 2],
+        ["firstBeatOffset", -1],
+    )
+    lists = (
+        ["beats", [2.0, 1.0]],
+        ["beats", [1, "2"]],
+        ["beats", "all"],
+        ["beats", [1e9]],
+        ["downbeats", [None]],
+    )
     short = {**waveform(0), "num_pixels": 7}
     broken = {**waveform(0), "low_freq_amplitude": "not base64!"}
     loud = {**waveform(0), "low_freq_amplitude": [256] * 1000}
@@ -161,15 +212,25 @@ async def test_absurd_values_are_refused(studio: Opened) -> None:
 
     async def absurd(server: AnalysisServer, job: Ordered) -> None:
         for name, value in _absurd():
-            status = await server.call(job, "basic_features", {**basic_features(), name: value})
+            status = await server.call(
+                job, "basic_features", {**basic_features(), name: value}
+            )
             refused.append((f"{name}={str(value)[:40]}", status))
-        for name, value in (("valence", 0), ("danceability", 2), ("energy", 1e6), ("loudness", [])):
+        for name, value in (
+            ("valence", 0),
+            ("danceability", 2),
+            ("energy", 1e6),
+            ("loudness", []),
+        ):
             data = {**RESULTS["characteristics"](), name: value}
             refused.append((name, await server.call(job, "characteristics", data)))
 
     async with studio(absurd) as it:
         track = await it.track()
-        assert await ended_once(it, (await it.request(track_id=track["id"]))["id"]) == "failed"
+        assert (
+            await ended_once(it, (await it.request(track_id=track["id"]))["id"])
+            == "failed"
+        )
         assert [item for item in refused if item[1] not in (422, 403)] == []
         assert refused[0][1] == 422
         assert (await it.get(track["id"]))["is_analyzed"] is False
@@ -181,8 +242,19 @@ async def test_callback_without_the_right_token_changes_nothing(studio: Opened) 
     async def forge(server: AnalysisServer, job: Ordered) -> None:
         base, token = job.callback_url.rsplit("/", 1)
         assert len(token) >= 22  # 128 bits in base64
-        body = orjson.dumps({"job_id": job.id, "stage": "basic_features", "data": basic_features(tempo=66.6)})
-        forgeries = (base, f"{base}/{token[:-1]}", f"{base}/{'A' * 43}", f"{base}/{job.track_hash}")
+        body = orjson.dumps(
+            {
+                "job_id": job.id,
+                "stage": "basic_features",
+                "data": basic_features(tempo=66.6),
+            }
+        )
+        forgeries = (
+            base,
+            f"{base}/{token[:-1]}",
+            f"{base}/{'A' * 43}",
+            f"{base}/{job.track_hash}",
+        )
         statuses.extend([await server.call_raw(forged, body) for forged in forgeries])
         await good(server, job)
 
@@ -212,7 +284,9 @@ async def test_token_of_an_attempt_that_was_replaced_is_refused(studio: Opened) 
         assert (await it.outcome(job["id"]))["attempts"] == 1
 
 
-async def test_callbacks_after_the_end_are_taken_and_change_nothing(studio: Opened) -> None:
+async def test_callbacks_after_the_end_are_taken_and_change_nothing(
+    studio: Opened,
+) -> None:
     async with studio() as it:
         track = await it.track()
         job = await it.request(track_id=track["id"])
@@ -223,7 +297,10 @@ async def test_callbacks_after_the_end_are_taken_and_change_nothing(studio: Open
         for stage in ("basic_features", "characteristics"):
             assert await it.server.call(ordered, stage, RESULTS[stage]()) == 200
         assert await it.server.call(ordered, "job_completed") == 200
-        assert await it.server.call(ordered, "job_failed", {"error": "too late"}, "failed") == 200
+        assert (
+            await it.server.call(ordered, "job_failed", {"error": "too late"}, "failed")
+            == 200
+        )
         assert it.mismo.app.log.seq == before
 
 
@@ -272,13 +349,17 @@ async def hangs_up(request: web.Request) -> web.StreamResponse:
     [answers_500, hangs, answers_endlessly, drips_its_answer, names_no_job, hangs_up],
     ids=lambda fault: fault.__name__,
 )
-async def test_job_fails_in_the_end_when_a_server_only(studio: Opened, fault: Any) -> None:
+async def test_job_fails_in_the_end_when_a_server_only(
+    studio: Opened, fault: Any
+) -> None:
     async with studio(pace={"answer": 0.1, "retries": 1, "losses": 2}) as it:
         it.server.submit_fault = fault
         track = await it.track()
         job = await it.request(track_id=track["id"])
         assert await ended_once(it, job["id"]) == "failed"
-        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]
+        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))[
+            "data"
+        ]
         assert "analysis server" in described["error"]
 
 
@@ -289,7 +370,9 @@ async def test_job_waits_while_the_server_is_away(studio: Opened) -> None:
         job = await it.request(track_id=track["id"])
         health = (await it.mismo.client.get("/api/analysis/health"))["data"]
         assert health["state"] == "away"
-        assert (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]["status"] == "queued"
+        assert (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"][
+            "status"
+        ] == "queued"
         it.server.is_ill = False
         ended = await it.outcome(job["id"])
         assert (ended["status"], ended["attempts"]) == ("completed", 0)
@@ -320,24 +403,35 @@ async def test_cancelled_job_is_dropped_at_the_server(studio: Opened) -> None:
             await socket.named("analysis:started")
             while not it.server.jobs or not await _is_accepted(it, job["id"]):
                 await it.mismo.client.get("/livez")
-            cancelled = (await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}"))["data"]
+            cancelled = (
+                await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}")
+            )["data"]
             assert cancelled["status"] == "cancelled"
             while not it.server.dropped:
                 await it.mismo.client.get("/livez")
         assert it.server.dropped == list(it.server.jobs)
-        answer = await it.mismo.client.request("DELETE", f"/api/analysis/jobs/{job['id']}")
+        answer = await it.mismo.client.request(
+            "DELETE", f"/api/analysis/jobs/{job['id']}"
+        )
         assert (answer.status, answer.json["code"]) == (409, "job_ended")
         it.server.work = good
-        again = (await it.mismo.client.post(f"/api/analysis/jobs/{job['id']}/retry", status=202))["data"]
+        again = (
+            await it.mismo.client.post(
+                f"/api/analysis/jobs/{job['id']}/retry", status=202
+            )
+        )["data"]
         assert again["status"] == "queued"
         assert (await it.outcome(job["id"]))["status"] == "completed"
-        answer = await it.mismo.client.request("POST", f"/api/analysis/jobs/{job['id']}/retry")
+        answer = await it.mismo.client.request(
+            "POST", f"/api/analysis/jobs/{job['id']}/retry"
+        )
         assert (answer.status, answer.json["code"]) == (409, "job_active")
 
 
 async def _is_accepted(it: Studio, job_id: str) -> bool:
     row = await it.mismo.app.database.fetch_one(
-        "SELECT server_job_id FROM analysis_jobs WHERE audio_hash = :hash", {"hash": job_id}
+        "SELECT server_job_id FROM analysis_jobs WHERE audio_hash = :hash",
+        {"hash": job_id},
     )
     return row is not None and row[0] is not None
 
@@ -348,7 +442,10 @@ async def test_job_without_a_file_closes_and_comes_back_with_it(studio: Opened) 
         kept = (it.music / "one.mp3").rename(it.music.parent / "kept.mp3")
         job = await it.request(track_id=track["id"])
         ended = await it.outcome(job["id"])
-        assert (ended["status"], ended["error"]) == ("file_missing", "no file with this audio can be reached")
+        assert (ended["status"], ended["error"]) == (
+            "file_missing",
+            "no file with this audio can be reached",
+        )
         assert it.server.jobs == {}
         async with it.mismo.socket("analysis:complete") as socket:
             kept.rename(it.music / "one.mp3")
@@ -360,12 +457,27 @@ async def test_event_loop_is_never_held_while_results_come_in(studio: Opened) ->
         data = basic_features()
         drawn = []
         for zoom, pixels in enumerate((1000, 4000, 16000)):
-            names = [name for name in waveform(zoom) if name.endswith(("amplitude", "intensity"))]
-            drawn.append({**waveform(zoom), **{name: [n % 97 / 97 for n in range(pixels)] for name in names}})
+            names = [
+                name
+                for name in waveform(zoom)
+                if name.endswith(("amplitude", "intensity"))
+            ]
+            drawn.append(
+                {
+                    **waveform(zoom),
+                    **{name: [n % 97 / 97 for n in range(pixels)] for name in names},
+                }
+            )
         data["waveforms"] = drawn
         data["beats"] = [n * 0.35 for n in range(20_000)]
         body = await asyncio.to_thread(
-            orjson.dumps, {"job_id": job.id, "stage": "basic_features", "status": "completed", "data": data}
+            orjson.dumps,
+            {
+                "job_id": job.id,
+                "stage": "basic_features",
+                "status": "completed",
+                "data": data,
+            },
         )
         assert await server.call_raw(job.callback_url, body) == 200
 

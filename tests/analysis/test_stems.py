@@ -19,7 +19,12 @@ NAMES = ("bass", "drums", "other", "vocals")
 def as_paths(folder: Path) -> Work:
     async def work(server: AnalysisServer, job: Ordered) -> None:
         stems = {name: str(sound.wav(folder / f"{name}.wav", name)) for name in NAMES}
-        data = {"delivery_mode": "path", "format": "wav", "stems": stems, "processing_time": 1.0}
+        data = {
+            "delivery_mode": "path",
+            "format": "wav",
+            "stems": stems,
+            "processing_time": 1.0,
+        }
         await server.call(job, "stems", data)
 
     return work
@@ -27,7 +32,11 @@ def as_paths(folder: Path) -> Work:
 
 async def as_base64(server: AnalysisServer, job: Ordered) -> None:
     content = base64.b64encode(b"fLaC" + bytes(600_000)).decode()
-    data = {"delivery_mode": "callback", "format": "flac", "stems": dict.fromkeys(NAMES, content)}
+    data = {
+        "delivery_mode": "callback",
+        "format": "flac",
+        "stems": dict.fromkeys(NAMES, content),
+    }
     await server.call(job, "stems", data)
 
 
@@ -35,16 +44,25 @@ async def _asked(it: Studio, track_id: str) -> dict[str, Any]:
     """Ask as a websocket client; answers what that client is told."""
     async with it.mismo.socket("analysis:stems:ready") as socket:
         headers = {"X-Mismo-Client": socket.hello["client_id"]}
-        answer = await it.mismo.client.request("POST", f"/api/tracks/{track_id}/stems", headers=headers)
+        answer = await it.mismo.client.request(
+            "POST", f"/api/tracks/{track_id}/stems", headers=headers
+        )
         assert answer.status == 202
         data: dict[str, Any] = (await socket.named("analysis:stems:ready"))["data"]
         return data
 
 
-async def test_stems_are_told_to_the_client_that_asked_and_can_be_fetched(studio: Opened, tmp_path: Path) -> None:
-    async with studio(as_paths(tmp_path / "separated")) as it, it.mismo.socket("analysis:stems:ready") as other:
+async def test_stems_are_told_to_the_client_that_asked_and_can_be_fetched(
+    studio: Opened, tmp_path: Path
+) -> None:
+    async with (
+        studio(as_paths(tmp_path / "separated")) as it,
+        it.mismo.socket("analysis:stems:ready") as other,
+    ):
         track = await it.track()
-        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        answer = await it.mismo.client.request(
+            "GET", f"/api/tracks/{track['id']}/stems"
+        )
         assert (answer.status, answer.json["code"]) == (404, "stems_not_ready")
         ready = await _asked(it, track["id"])
         assert ready["track_id"] == track["id"]
@@ -71,7 +89,9 @@ async def test_stems_come_inside_the_callback(studio: Opened) -> None:
         assert stem.content == b"fLaC" + bytes(600_000)
 
 
-async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tmp_path: Path) -> None:
+async def test_stems_are_not_taken_from_what_is_no_audio_file(
+    studio: Opened, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("password")
     link = tmp_path / "link.wav"
@@ -79,29 +99,56 @@ async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tm
     statuses = []
 
     async def hostile(server: AnalysisServer, job: Ordered) -> None:
-        paths = (str(secret), str(link), "relative.wav", "/dev/zero", str(tmp_path), "/nowhere.wav", "a\0b")
-        orders: list[tuple[str, dict[str, Any]]] = [("path", {"bass": path}) for path in paths]
-        for stems in ({"../bass": "x"}, {"bass": 7}, {}, {"bass": "http://127.0.0.1:1/x"}, {"bass": "!!"}):
+        paths = (
+            str(secret),
+            str(link),
+            "relative.wav",
+            "/dev/zero",
+            str(tmp_path),
+            "/nowhere.wav",
+            "a\0b",
+        )
+        orders: list[tuple[str, dict[str, Any]]] = [
+            ("path", {"bass": path}) for path in paths
+        ]
+        for stems in (
+            {"../bass": "x"},
+            {"bass": 7},
+            {},
+            {"bass": "http://127.0.0.1:1/x"},
+            {"bass": "!!"},
+        ):
             orders.append(("callback", stems))  # noqa: PERF401 # one list of both
         statuses.extend(
-            [await server.call(job, "stems", {"delivery_mode": mode, "stems": stems}) for mode, stems in orders]
+            [
+                await server.call(job, "stems", {"delivery_mode": mode, "stems": stems})
+                for mode, stems in orders
+            ]
         )
 
     async with studio(hostile) as it:
         track = await it.track()
-        job = (await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
+        job = (
+            await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202)
+        )["data"]
         assert job["priority"] == "urgent"
         assert (await it.outcome(job["id"]))["status"] == "failed"
         assert set(statuses) <= {422, 403}
         assert statuses[0] == 422
-        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        answer = await it.mismo.client.request(
+            "GET", f"/api/tracks/{track['id']}/stems"
+        )
         assert answer.status == 404
 
 
-async def test_stems_are_fetched_from_the_analysis_server_itself(studio: Opened) -> None:
+async def test_stems_are_fetched_from_the_analysis_server_itself(
+    studio: Opened,
+) -> None:
     async def by_url(server: AnalysisServer, job: Ordered) -> None:
         stems = {"bass": f"{server.url}/jobs/{job.id}/stems"}
-        await server.call(job, "stems", {"delivery_mode": "callback", "format": "ogg", "stems": stems})
+        await server.call(
+            job, "stems", {"delivery_mode": "callback", "format": "ogg", "stems": stems}
+        )
 
     async with studio(by_url) as it:
         it.server.stem = lambda: web.Response(body=b"OggS and more")
@@ -111,8 +158,12 @@ async def test_stems_are_fetched_from_the_analysis_server_itself(studio: Opened)
         assert stem.content == b"OggS and more"
 
 
-async def test_least_used_stems_make_room_for_new_ones(studio: Opened, tmp_path: Path) -> None:
-    async with studio(as_paths(tmp_path / "separated"), stem_cache_max_bytes=30_000) as it:
+async def test_least_used_stems_make_room_for_new_ones(
+    studio: Opened, tmp_path: Path
+) -> None:
+    async with studio(
+        as_paths(tmp_path / "separated"), stem_cache_max_bytes=30_000
+    ) as it:
         first, second, third = await it.tracks("a", "b", "c")
         # Four stems of some 3 kB each: two tracks fit, not three.
         await _asked(it, first["id"])
@@ -120,7 +171,9 @@ async def test_least_used_stems_make_room_for_new_ones(studio: Opened, tmp_path:
         await it.mismo.client.get(f"/api/tracks/{first['id']}/stems")
         await _asked(it, third["id"])
         answers = [
-            (await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")).status
+            (
+                await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+            ).status
             for track in (first, second, third)
         ]
         assert answers == [200, 404, 200]
@@ -132,7 +185,9 @@ async def test_stems_are_gone_after_their_time(studio: Opened, tmp_path: Path) -
         await _asked(it, track["id"])
         cache = it.mismo.app.analysis.cache
         cache.clock = _Later()
-        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        answer = await it.mismo.client.request(
+            "GET", f"/api/tracks/{track['id']}/stems"
+        )
         assert answer.status == 404
         await cache.sweep()
         assert list(cache.folder.iterdir()) == []

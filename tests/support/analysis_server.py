@@ -35,10 +35,19 @@ def waveform(zoom: int) -> dict[str, Any]:
     """A ramp in each plane, which differ by their first byte."""
     pixels = PIXELS[zoom]
     planes = {
-        f"{band}_freq_{measure}": base64.b64encode(bytes((first + n) % 256 for n in range(pixels))).decode()
-        for first, (band, measure) in enumerate(itertools.product(("low", "mid", "high"), ("amplitude", "intensity")))
+        f"{band}_freq_{measure}": base64.b64encode(
+            bytes((first + n) % 256 for n in range(pixels))
+        ).decode()
+        for first, (band, measure) in enumerate(
+            itertools.product(("low", "mid", "high"), ("amplitude", "intensity"))
+        )
     }
-    return {"zoom_level": zoom, "num_pixels": pixels, "samples_per_pixel": 44.1, **planes}
+    return {
+        "zoom_level": zoom,
+        "num_pixels": pixels,
+        "samples_per_pixel": 44.1,
+        **planes,
+    }
 
 
 def characteristics() -> dict[str, Any]:
@@ -94,7 +103,14 @@ class AnalysisServer:
     async def health(self, _: web.Request) -> web.Response:
         if self.is_ill:
             raise web.HTTPInternalServerError
-        return web.json_response({"status": "ok", "version": "stand-in", "jobs_queued": 0, "jobs_processing": 0})
+        return web.json_response(
+            {
+                "status": "ok",
+                "version": "stand-in",
+                "jobs_queued": 0,
+                "jobs_processing": 0,
+            }
+        )
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         if self.submit_fault is not None:
@@ -103,13 +119,26 @@ class AnalysisServer:
             form = await request.post()
             uploaded = form["file"]
             assert isinstance(uploaded, web.FileField)
-            fields = {name: value for name, value in form.items() if name != "file"}
+            fields: dict[str, Any] = {
+                name: value for name, value in form.items() if name != "file"
+            }
             fields["options"] = orjson.loads(str(fields["options"]))
             content: bytes | None = uploaded.file.read()
         else:
             fields, content = await request.json(loads=orjson.loads), None
-        stages = [name for name, wanted in fields["options"].items() if wanted and name != "all"]
-        job = Ordered(f"j{next(self._numbers)}", fields["track_hash"], stages, fields["callback_url"], fields, content)
+        stages = [
+            name
+            for name, wanted in fields["options"].items()
+            if wanted and name != "all"
+        ]
+        job = Ordered(
+            f"j{next(self._numbers)}",
+            fields["track_hash"],
+            stages,
+            fields["callback_url"],
+            fields,
+            content,
+        )
         self.jobs[job.id] = job
         assert self.group is not None
         self.group.create_task(self._work(job))
@@ -141,17 +170,29 @@ class AnalysisServer:
     # -- calling back
 
     async def call(
-        self, job: Ordered, stage: str, data: dict[str, Any] | None = None, status: str = "completed"
+        self,
+        job: Ordered,
+        stage: str,
+        data: dict[str, Any] | None = None,
+        status: str = "completed",
     ) -> int:
         """One callback; the status of the answer, 0 for none."""
-        body = {"job_id": job.id, "stage": stage, "status": status, "timestamp": "2026-01-01T00:00:00Z", "data": data}
+        body = {
+            "job_id": job.id,
+            "stage": stage,
+            "status": status,
+            "timestamp": "2026-01-01T00:00:00Z",
+            "data": data,
+        }
         return await self.call_raw(job.callback_url, orjson.dumps(body), stage)
 
     async def call_raw(self, url: str, body: Any, what: str = "") -> int:
         assert self.session is not None
         content = io.BytesIO(body) if isinstance(body, bytes) else body
         try:
-            async with self.session.post(url, data=content, headers={"Content-Type": "application/json"}) as answer:
+            async with self.session.post(
+                url, data=content, headers={"Content-Type": "application/json"}
+            ) as answer:
                 status = answer.status
         except aiohttp.ClientError:
             status = 0
@@ -176,7 +217,9 @@ async def silent(_: AnalysisServer, __: Ordered) -> None:
 
 
 @asynccontextmanager
-async def analysis_server(work: Work = good, port: int = 0) -> AsyncIterator[AnalysisServer]:
+async def analysis_server(
+    work: Work = good, port: int = 0
+) -> AsyncIterator[AnalysisServer]:
     server = AnalysisServer(work)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_get("/health", server.health)
