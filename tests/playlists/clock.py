@@ -1,0 +1,41 @@
+"""A clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from server.config import Config
+from tests.support.application import Running, running
+
+START = 1_790_000_000_000
+
+
+@dataclass
+class StoppedClock:
+    now: int = START
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+@asynccontextmanager
+async def running_at(config: Config, clock: StoppedClock) -> AsyncIterator[Running]:
+    async with running(config, clock) as server:
+        yield server
+
+
+async def marked(server: Running) -> None:
+    """Wait until every committed change has been considered by the reactions to it."""
+    await server.settled()
+    head = server.app.log.seq
+    while True:
+        rows = await server.app.database.fetch_all("SELECT name, seq FROM event_consumers WHERE name LIKE '%playlist%'")
+        if len(rows) == 2 and all(row["seq"] >= head for row in rows):
+            return
+        # Their own events move the head; asking the database again gives them their turn.
+        head = min(head, server.app.log.seq)

@@ -1,0 +1,100 @@
+"""Sessions: begun by a play, finished by hand or by silence, and readable when the tracks are gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.config import Config
+from tests.playlists.clock import START, StoppedClock, marked, running_at
+from tests.playlists.library import fill
+from tests.support.application import Running
+
+
+async def play(mismo: Running, track_id: str, at: int, duration: float | None = None) -> dict[str, Any] | None:
+    async with mismo.app.uow() as tx:
+        return await mismo.app.playlists.log_play(tx, track_id, at, duration, "A")
+
+
+async def test_first_play_begins_a_session_and_short_ones_dont_count(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        tracks = await fill(mismo.app, [{"title": f"T{n}", "artist": "X", "duration_seconds": 300.0} for n in range(2)])
+        assert await play(mismo, tracks[0], START, 29.9) is None
+        await mismo.client.get("/api/playlists/sessions/active", status=404)
+        async with mismo.socket("session:*", "playlist:*") as socket:
+            assert await play(mismo, tracks[0], START, 30.0) is not None
+            played = await socket.named("session:track:played")
+        assert [event["event"] for event in socket.events] == ["session:started", "session:track:played"]
+        assert (played["data"]["entry"]["title"], played["data"]["entry"]["deck"]) == ("T0", "A")
+        await play(mismo, tracks[1], START + 400_000)
+        await play(mismo, tracks[0], START + 200_000)
+        await play(mismo, tracks[1], START + 400_000, 120.0)
+        active = (await mismo.client.get("/api/playlists/sessions/active"))["data"]
+        assert active["name"] == f"Session {active['session']['date']}"
+        assert [tracks.index(entry["track_id"]) for entry in active["entries"]] == [0, 0, 1]
+        assert active["entries"][2]["play_duration_ms"] == 120_000
+        assert active["session"]["duration_seconds"] == 520.0
+        await mismo.client.put("/api/settings/played_after_seconds", {"value": 5})
+        assert await play(mismo, tracks[0], START + 900_000, 6.0) is not None
+
+
+async def test_silence_ends_a_session_also_while_the_server_was_off(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        (track,) = await fill(mismo.app, [{"duration_seconds": 60.0}])
+        await play(mismo, track, START)
+        clock.pass_seconds(4 * 3600 - 1)
+        assert await mismo.app.playlists.sessions.expire() is None
+    clock.pass_seconds(7 * 3600)
+    async with running_at(config, clock) as mismo, mismo.socket("session:*", since=0) as socket:
+        ended = await socket.named("session:finalized")
+        session = ended["data"]["session"]
+        assert (session["is_readonly"], session["session"]["duration_seconds"]) == (True, 60.0)
+        await mismo.client.get("/api/playlists/sessions/active", status=404)
+
+
+async def test_a_play_after_long_silence_belongs_to_a_new_session(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        (track,) = await fill(mismo.app, [{}])
+        await play(mismo, track, START)
+        clock.pass_seconds(5 * 3600)
+        await play(mismo, track, clock.now)
+        listed = (await mismo.client.get("/api/playlists", type="session"))["data"]
+        assert sorted(item["is_readonly"] for item in listed) == [False, True]
+
+
+async def test_finished_session_is_read_only_until_it_is_reopened(mismo: Running) -> None:
+    tracks = await fill(mismo.app, [{"title": "Old", "artist": "Someone"}, {"title": "New"}])
+    started = (await mismo.client.post("/api/playlists/sessions/start", {"venue": "Club"}, status=201))["data"]
+    await mismo.client.post("/api/playlists/sessions/start", status=409)
+    path = f"/api/playlists/sessions/{started['id']}"
+    body = {"track_id": tracks[0], "duration": 3, "notes": "intro"}
+    entry = (await mismo.client.post(f"{path}/track", body, status=201))["data"]
+    assert (entry["title"], entry["play_duration_ms"], entry["notes"]) == ("Old", 3000, "intro")
+    await mismo.client.post(f"/api/playlists/{started['id']}/convert", status=409)
+    ended = (await mismo.client.post(f"{path}/finalize"))["data"]
+    assert ended["session"]["venue"] == "Club"
+    assert ended["session"]["finalized_at"] is not None
+    await mismo.client.post(f"{path}/track", {"track_id": tracks[1]}, status=409)
+    await mismo.client.delete(f"/api/playlists/{started['id']}/tracks/{tracks[0]}", status=409)
+    await mismo.client.put(f"/api/playlists/{started['id']}", {"is_readonly": False})
+    await mismo.client.get("/api/playlists/sessions/active", status=404)
+    await mismo.client.post(f"{path}/track", {"track_id": tracks[1]}, status=201)
+    closed = (await mismo.client.post(f"{path}/finalize"))["data"]
+    assert closed["session"]["finalized_at"] == ended["session"]["finalized_at"]
+    assert closed["is_readonly"] is True
+
+
+async def test_history_stays_readable_when_a_track_is_gone(mismo: Running) -> None:
+    (track,) = await fill(mismo.app, [{"title": "Gone", "artist": "Someone"}])
+    started = (await mismo.client.post("/api/playlists/sessions/start", status=201))["data"]
+    await mismo.client.post(f"/api/playlists/sessions/{started['id']}/track", {"track_id": track}, status=201)
+    await mismo.client.patch(f"/api/tracks/{track}", {"title": "Renamed"})
+    await mismo.client.delete(f"/api/tracks/{track}")
+    await marked(mismo)
+    (entry,) = (await mismo.client.get(f"/api/playlists/{started['id']}"))["data"]["entries"]
+    assert (entry["title"], entry["artist"], entry["track"]) == ("Gone", "Someone", None)
+    exported = await mismo.client.request("GET", f"/api/playlists/{started['id']}/export")
+    assert exported.headers["x-mismo-omitted"] == "1"
+    assert "Someone - Gone" in exported.content.decode()
