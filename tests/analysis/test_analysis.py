@@ -70,7 +70,11 @@ async def test_copy_shows_the_analysis_without_another_job(studio: Opened) -> No
         shutil.copy(it.music / "one.mp3", it.music / "copy.mp3")
         async with it.mismo.socket("track:updated") as socket:
             await it.mismo.scanned(it.directory_id)
-            await socket.until(lambda event: event["data"]["tracks"][0]["is_analyzed"])
+            await socket.until(
+                lambda event: any(
+                    item["relative_path"] == "copy.mp3" and item["is_analyzed"] for item in event["data"]["tracks"]
+                )
+            )
         copy = next(
             item for item in await it.tracks() if item["relative_path"] == "copy.mp3"
         )
