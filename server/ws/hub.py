@@ -99,6 +99,8 @@ class Hub:
         """
         before, stood_at = connection.topics, connection.seq
         after = min(since, stood_at) if before.details else since
+        # Of transient events, those from before aren't owed to anybody.
+        earliest = self._ring.end
         connection.position, connection.is_replaying = None, True
         try:
             # A client may know of an event, by REST, that this process is only about to publish.
@@ -123,7 +125,7 @@ class Hub:
         finally:
             connection.is_replaying = False
         connection.topics = protocol.topics_of({**before.details, **topics.details})
-        connection.position, connection.seq = self._ring.position_after(after), after
+        connection.position, connection.seq = max(earliest, self._ring.position_after(after)), after
         self._dirty.set()
 
     async def _until_published(self, seq: int) -> None:
