@@ -74,7 +74,7 @@ def routes(libraries: LibraryService, tracks: TrackService, cleanup: CleanupServ
         return ok({"path": path, "folders": found.folders, "tracks": joined(found.tracks)})
 
     async def missing_tracks(call: Call) -> Answer:
-        """The tracks whose file is missing, the longest-missing first; those of an unplugged drive aren't among them."""
+        """The tracks whose file is missing, the longest-missing first; an unplugged drive's aren't among them."""
         directory = await libraries.get(call.path["id"])
         page, limit = call.query["page"] or 1, call.query["limit"]
         items, total = await tracks.missing_page(directory.id, limit, (page - 1) * limit)

@@ -1,0 +1,168 @@
+"""A track outlives what happens to its file."""
+
+# a test may block its own loop
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.config import Config
+from tests.scanning.storm import rage
+from tests.support import sound
+from tests.support.application import Running
+
+
+async def by_path(mismo: Running) -> dict[str, Any]:
+    listed = (await mismo.client.get("/api/tracks", is_missing=False, limit=1000))["data"]
+    return {track["relative_path"]: track["id"] for track in listed}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_library_equals_a_model_of_it_after_every_change(config: Config, tmp_path: Path, seed: int) -> None:
+    done = await rage(config, tmp_path, seed, 60)
+    assert sum(done.values()) >= 60
+
+
+async def test_swapped_files_keep_their_tracks(mismo: Running, music: Path) -> None:
+    first, second = sound.mp3(music / "a.mp3", 1), sound.mp3(music / "b.mp3", 2)
+    for file in (first, second):
+        os.utime(file, ns=(10**18, 10**18))  # the same size and time: only the inode tells them apart
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    first.rename(music / "c.mp3")
+    second.rename(first)
+    (music / "c.mp3").rename(second)
+    scan = await mismo.scanned(directory["id"])
+    assert await by_path(mismo) == {"a.mp3": before["b.mp3"], "b.mp3": before["a.mp3"]}
+    assert (scan["counts"]["moved"], scan["counts"]["added"], scan["counts"]["missing"]) == (2, 0, 0)
+
+
+async def test_rename_over_another_file_moves_one_and_loses_the_other(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    sound.mp3(music / "b.mp3", 2)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    (music / "b.mp3").rename(music / "a.mp3")
+    await mismo.scanned(directory["id"])
+    assert await by_path(mismo) == {"a.mp3": before["b.mp3"]}
+    gone = (await mismo.client.get("/api/tracks", is_missing=True))["data"]
+    assert [track["id"] for track in gone] == [before["a.mp3"]]
+
+
+async def test_copy_is_a_new_track_and_never_a_move(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    shutil.copyfile(music / "a.mp3", music / "0.mp3")
+    os.link(music / "a.mp3", music / "link.mp3")
+    scan = await mismo.scanned(directory["id"])
+    after = await by_path(mismo)
+    assert (scan["counts"]["added"], scan["counts"]["moved"]) == (2, 0)
+    assert after["a.mp3"] == before["a.mp3"]
+    assert len(set(after.values())) == 3
+
+
+@pytest.mark.parametrize("new_first", [True, False])
+async def test_move_to_another_directory_in_any_order_of_scans(
+    mismo: Running, music: Path, tmp_path: Path, new_first: bool
+) -> None:
+    sound.mp3(music / "a.mp3", 1, TIT2="A")
+    (music / "keep.txt").touch()
+    (tmp_path / "other").mkdir()
+    old, new = await mismo.added(music), await mismo.added(tmp_path / "other")
+    await mismo.scanned(old["id"])
+    before = await by_path(mismo)
+    moved = (music / "a.mp3").rename(tmp_path / "other" / "z.mp3")
+    sound.retag(moved, TIT2="Z")
+    for directory in (new, old) if new_first else (old, new):
+        await mismo.scanned(directory["id"])
+    assert await by_path(mismo) == {"z.mp3": before["a.mp3"]}
+    assert (await mismo.client.get("/api/tracks"))["pagination"]["total"] == 1
+
+
+async def test_moved_files_arent_opened(mismo: Running, music: Path) -> None:
+    for number in range(5):
+        sound.mp3(music / "old" / f"{number}.mp3", number, TIT2=str(number), TPE1="x")
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    (music / "old").rename(music / "new")
+    await mismo.app.workers.close()
+    scan = await mismo.scanned(directory["id"])
+    assert scan["counts"]["moved"] == 5
+    assert mismo.app.workers.process_ids == []  # nobody was asked to read anything
+    assert await by_path(mismo) == {path.replace("old", "new"): track for path, track in before.items()}
+
+
+@pytest.mark.parametrize(("old", "new"), [("Caf\u00e9.mp3", "Cafe\u0301.mp3"), ("track.mp3", "TRACK.mp3")])
+async def test_other_spelling_of_a_name_is_a_rename(mismo: Running, music: Path, old: str, new: str) -> None:
+    sound.mp3(music / old, 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    (music / old).rename(music / new)
+    await mismo.scanned(directory["id"])
+    assert await by_path(mismo) == {new: before[old]}
+
+
+async def test_better_encode_at_the_same_place_is_the_same_track(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    (before,) = (await mismo.client.get("/api/tracks"))["data"]
+    await mismo.client.patch(f"/api/tracks/{before['id']}", {"rating": 4})
+    (music / "a.mp3").unlink()
+    sound.mp3(music / "a.mp3", 2, frames=60)
+    await mismo.scanned(directory["id"])
+    (after,) = (await mismo.client.get("/api/tracks"))["data"]
+    assert (after["id"], after["rating"]) == (before["id"], 4)
+    assert after["audio_hash"] != before["audio_hash"]
+
+
+async def test_directory_removed_and_added_again_has_its_tracks_back(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = (await mismo.client.get("/api/tracks"))["data"]
+    await mismo.client.delete(f"/api/library/directories/{directory['id']}")
+    (removed,) = (await mismo.client.get("/api/tracks"))["data"]
+    assert (removed["is_missing"], removed["missing_reason"]) == (True, "removed")
+    again = await mismo.added(music)
+    assert again["id"] == directory["id"]
+    assert (await mismo.client.get("/api/tracks"))["data"] == before
+
+
+async def test_full_scan_finds_audio_that_changed_under_an_unchanged_time(mismo: Running, music: Path) -> None:
+    file = sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    (before,) = (await mismo.client.get("/api/tracks"))["data"]
+    status = file.stat()
+    content = bytearray(file.read_bytes())
+    content[5000] ^= 1
+    with file.open("r+b") as stream:
+        stream.write(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (await mismo.scanned(directory["id"]))["counts"]["unchanged"] == 1
+    assert (await mismo.scanned(directory["id"], strategy="full"))["counts"]["updated"] == 1
+    (after,) = (await mismo.client.get("/api/tracks"))["data"]
+    assert (after["id"], after["audio_hash"] != before["audio_hash"]) == (before["id"], True)
+
+
+async def test_fast_scan_leaves_hashes_to_the_background(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1, TIT2="A")
+    directory = await mismo.added(music)
+    async with mismo.socket("track:*") as socket:
+        await mismo.scanned(directory["id"], strategy="fast")
+        added = await socket.named("track:added")
+        hashed = await socket.named("track:updated")
+    assert added["data"]["tracks"][0]["title"] == "A"
+    assert hashed["data"]["tracks"][0]["audio_hash"]
