@@ -331,7 +331,9 @@ class ScanRun:
             still = [
                 row["pk"]
                 for row in await tracks.by_pks(tx, list(paths))
-                if row["path"] == paths[row["pk"]] and row["library_directory_id"] == directory.id
+                if row["path"] == paths[row["pk"]]
+                and row["library_directory_id"] == directory.id
+                and not self._is_in_flight(bytes(row["path"]))
             ]
             return Counts(missing=await tracks.mark_missing(tx, still))
 
