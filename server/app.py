@@ -172,7 +172,7 @@ async def build(
     refresher = SmartRefresher(database, uow, playlists.smart, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
-    duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists)
+    duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists, cues)
     supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
     companions = CompanionService(supervised)
     analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -116,6 +116,22 @@ class CueService:
             present = await store.of_track(tx, track_id)
             own = (CueSource.USER, CueSource.ENGINE)
             await self._delete(tx, track_id, [cue for cue in present if cue.index == index and cue.source in own])
+
+    async def give_cues(self, tx: Tx, from_track_id: str, to_track_id: str) -> dict[str, Any]:
+        """Give a track those cues of another one, by source and index, that it lacks.
+
+        The answer is what `take_cues_back` needs.
+        """
+        own = {(cue.source, cue.index) for cue in await store.of_track(tx, to_track_id)}
+        given = [cue for cue in await store.of_track(tx, from_track_id) if (cue.source, cue.index) not in own]
+        await self.set_within(tx, to_track_id, given)
+        return {"track_id": to_track_id, "cues": [cue.as_json() for cue in given]}
+
+    async def take_cues_back(self, tx: Tx, record: Mapping[str, Any]) -> None:
+        """Take away the cues that were given, unless they were changed since."""
+        given = [Cue(**{**cue, "source": CueSource(cue["source"])}) for cue in record["cues"]]
+        present = await store.of_track(tx, record["track_id"])
+        await self._delete(tx, record["track_id"], [cue for cue in present if cue in given])
 
     async def _delete(self, tx: Tx, track_id: str, cues: Sequence[Cue]) -> None:
         if cues:
