@@ -29,7 +29,8 @@ ba be bo da del do fa fen ga go ha is ka ko la lor ma men mi na nor ol pa ra ris
 GENRES = (
     "House", "Tech House", "Deep House", "Techno", "Melodic Techno", "Minimal", "Drum & Bass", "Jungle", "Dubstep",
     "UK Garage", "Breaks", "Trance", "Psytrance", "Electro", "Ambient", "Downtempo", "Disco", "Nu Disco", "Funk",
-    "Soul", "Hip-Hop", "R&B", "Reggae", "Dub", "Afrobeat", "Amapiano", "Latin", "Jazz", "Rock", "Indie", "Pop", "Classical",
+    "Soul", "Hip-Hop", "R&B", "Reggae", "Dub", "Afrobeat", "Amapiano", "Latin", "Jazz", "Rock", "Indie", "Pop",
+    "Classical",
     "Hardcore", "Hardstyle", "IDM", "Synthwave", "Électronique", "エレクトロニカ",
 )  # fmt: skip
 LABELS = ("Northern Line", "Glasshouse", "Kiosk", "Trésor Noir", "Życie", "Трип", "電音", "AC/DC Cuts", "R&S&T", "XLR")
