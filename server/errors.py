@@ -158,6 +158,12 @@ class Unavailable(MismoError):
     code = "unavailable"
 
 
+class NotReady(Unavailable):
+    """The server can't work now: something that it needs is down."""
+
+    code = "not_ready"
+
+
 class DatabaseBusy(Unavailable):
     """The database is locked by another program."""
 

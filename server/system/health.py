@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from server import errors
+from server import errors, log
+
+logger = log.get(__name__)
+TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One dependency. `probe` raises `MismoError` when it is down; without `is_required` the server goes on."""
+    """One dependency. `probe` raises when it is down; without `is_required` the server goes on."""
 
     name: str
     probe: Callable[[], Awaitable[str]]
     is_required: bool = True
 
 
-async def look(checks: list[Check]) -> tuple[bool, dict[str, Any]]:
-    """Whether everything that is required works, and the state of each part."""
-    states: dict[str, Any] = {}
-    is_ready = True
-    for check in checks:
-        try:
-            states[check.name] = {"state": "ok", "detail": await check.probe(), "is_required": check.is_required}
-        except errors.MismoError as error:
-            states[check.name] = {"state": "down", "detail": error.detail, "is_required": check.is_required}
-            is_ready = is_ready and not check.is_required
-    return is_ready, states
+@dataclass(frozen=True, slots=True)
+class State:
+    name: str
+    is_up: bool
+    detail: str
+    is_required: bool
+
+    def as_json(self) -> dict[str, object]:
+        return {"state": "ok" if self.is_up else "down", "detail": self.detail, "is_required": self.is_required}
+
+
+async def look(checks: Sequence[Check]) -> list[State]:
+    """The state of each part, asked all at once: one that hangs doesn't keep the others from being shown."""
+    return list(await asyncio.gather(*[_look(check) for check in checks]))
+
+
+async def _look(check: Check) -> State:
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return State(check.name, True, await check.probe(), check.is_required)
+    except TimeoutError:
+        detail = f"no answer in {TIMEOUT_SECONDS:g} s"
+    except errors.MismoError as error:
+        detail = error.detail
+    except Exception:  # a dependency may fail in ways nobody foresaw; health is where that must show
+        logger.exception("a health check failed", check=check.name)
+        detail = "failed; the log says why"
+    return State(check.name, False, detail, check.is_required)
