@@ -36,38 +36,26 @@ class Studio:
         for seed in seeds:
             sound.mp3(self.music / f"{seed}.mp3", seed)
         await self.mismo.scanned(self.directory_id)
-        listed: list[dict[str, Any]] = (
-            await self.mismo.client.get("/api/tracks", sort="title", limit=1000)
-        )["data"]
+        listed: list[dict[str, Any]] = (await self.mismo.client.get("/api/tracks", sort="title", limit=1000))["data"]
         return sorted(listed, key=lambda track: str(track["relative_path"]))
 
     async def track(self, seed: object = "one") -> dict[str, Any]:
-        return next(
-            item
-            for item in await self.tracks(seed)
-            if item["relative_path"] == f"{seed}.mp3"
-        )
+        return next(item for item in await self.tracks(seed) if item["relative_path"] == f"{seed}.mp3")
 
     async def get(self, track_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = (
-            await self.mismo.client.get(f"/api/tracks/{track_id}")
-        )["data"]
+        found: dict[str, Any] = (await self.mismo.client.get(f"/api/tracks/{track_id}"))["data"]
         return found
 
     async def request(self, **body: Any) -> dict[str, Any]:
         """Ask for analysis; answers the first job."""
-        answer = (
-            await self.mismo.client.post("/api/analysis/request", body, status=202)
-        )["data"]
+        answer = (await self.mismo.client.post("/api/analysis/request", body, status=202))["data"]
         job: dict[str, Any] = answer["jobs"][0]
         return job
 
     async def outcome(self, job_id: str) -> dict[str, Any]:
         """The job, once it has ended."""
         await self.mismo.app.analysis.service.outcome(job_id)
-        found: dict[str, Any] = (
-            await self.mismo.client.get(f"/api/analysis/status/{job_id}")
-        )["data"]
+        found: dict[str, Any] = (await self.mismo.client.get(f"/api/analysis/status/{job_id}"))["data"]
         return found
 
 
@@ -75,9 +63,7 @@ Opened = Callable[..., AbstractAsyncContextManager[Studio]]
 
 
 @pytest.fixture
-def studio(
-    database_url: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Opened:
+def studio(database_url: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
     """Opens a Mismo with a stand-in server that does `work`; keywords go to the configuration, `pace` to the queue."""
 
     # With PostgreSQL the stems lie in the working directory's `data`.
@@ -88,12 +74,8 @@ def studio(
         work: Work = good, pace: dict[str, Any] | None = None, **config: Any
     ) -> AsyncIterator[Studio]:
         async with analysis_server(work) as server:
-            settings = make_config(
-                database_url=database_url, analysis_server_url=server.url, **config
-            )
-            async with running(
-                settings, analysis_pace=replace(QUICK, **(pace or {}))
-            ) as mismo:
+            settings = make_config(database_url=database_url, analysis_server_url=server.url, **config)
+            async with running(settings, analysis_pace=replace(QUICK, **(pace or {}))) as mismo:
                 directory = await mismo.added(music)
                 yield Studio(mismo, server, music, directory["id"])
 

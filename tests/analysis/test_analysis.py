@@ -49,9 +49,7 @@ async def test_requested_track_shows_what_the_analysis_found(studio: Opened) -> 
 async def test_users_values_stay_in_effect(studio: Opened) -> None:
     async with studio() as it:
         track = await it.track()
-        await it.mismo.client.patch(
-            f"/api/tracks/{track['id']}", {"bpm": 100, "key": "1B"}
-        )
+        await it.mismo.client.patch(f"/api/tracks/{track['id']}", {"bpm": 100, "key": "1B"})
         await it.outcome((await it.request(track_id=track["id"]))["id"])
         shown = await it.get(track["id"])
         assert (shown["bpm"], shown["bpm_source"], shown["camelot"]) == (
@@ -75,9 +73,7 @@ async def test_copy_shows_the_analysis_without_another_job(studio: Opened) -> No
                     item["relative_path"] == "copy.mp3" and item["is_analyzed"] for item in event["data"]["tracks"]
                 )
             )
-        copy = next(
-            item for item in await it.tracks() if item["relative_path"] == "copy.mp3"
-        )
+        copy = next(item for item in await it.tracks() if item["relative_path"] == "copy.mp3")
         assert copy["bpm"] == 128.0
         assert len(it.server.jobs) == 1
 
@@ -95,9 +91,7 @@ async def test_analysis_of_replaced_audio_is_not_shown(studio: Opened) -> None:
             False,
             [],
         )
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/waveform"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/waveform")
         assert (answer.status, answer.json["code"]) == (404, "waveform_not_ready")
 
 
@@ -135,12 +129,8 @@ async def test_deep_stages_follow_when_nothing_else_waits(studio: Opened) -> Non
         assert [job.stages for job in it.server.jobs.values()] == [
             ["basic_features", "characteristics"], ["genre", "segments", "transitions"],
         ]  # fmt: skip
-        described = (
-            await it.mismo.client.get(f"/api/analysis/status/{track['audio_hash']}")
-        )["data"]
-        assert {item["stage"]: item["status"] for item in described["results"]}[
-            "genre"
-        ] == "unsupported"
+        described = (await it.mismo.client.get(f"/api/analysis/status/{track['audio_hash']}"))["data"]
+        assert {item["stage"]: item["status"] for item in described["results"]}["genre"] == "unsupported"
         assert (await it.get(track["id"]))["analysis_stages"] == [
             "basic_features",
             "characteristics",
@@ -165,9 +155,7 @@ async def test_what_is_stored_is_not_asked_again(studio: Opened) -> None:
 async def test_beats_come_as_they_were_sent(studio: Opened) -> None:
     async with studio() as it:
         track = await it.track()
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/beats"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/beats")
         assert (answer.status, answer.json["code"], answer.json["job_state"]) == (
             404,
             "beats_not_ready",
@@ -175,12 +163,8 @@ async def test_beats_come_as_they_were_sent(studio: Opened) -> None:
         )
         await it.outcome((await it.request(track_id=track["id"]))["id"])
         sent = basic_features()
-        beats = (await it.mismo.client.get(f"/api/tracks/{track['id']}/beats"))["data"][
-            "beats"
-        ]
-        downbeats = (await it.mismo.client.get(f"/api/tracks/{track['id']}/downbeats"))[
-            "data"
-        ]["downbeats"]
+        beats = (await it.mismo.client.get(f"/api/tracks/{track['id']}/beats"))["data"]["beats"]
+        downbeats = (await it.mismo.client.get(f"/api/tracks/{track['id']}/downbeats"))["data"]["downbeats"]
         assert (beats, downbeats) == (sent["beats"], sent["downbeats"])
 
 
@@ -200,21 +184,12 @@ async def test_waveform_comes_as_json_and_as_planes_of_bytes(studio: Opened) -> 
         assert one["bands"]["high"]["intensity"][:3] == [5, 6, 7]
         every = (await it.mismo.client.get(url))["data"]
         assert [item["num_pixels"] for item in every] == [1000, 4000, 16000]
-        assert (
-            every
-            == (await it.mismo.client.get(f"/api/analysis/waveforms/{track['id']}"))[
-                "data"
-            ]
-        )
+        assert every == (await it.mismo.client.get(f"/api/analysis/waveforms/{track['id']}"))["data"]
         headers = {"Accept": "application/octet-stream"}
-        raw = await it.mismo.client.request(
-            "GET", url, headers=headers, params={"zoom": "1"}
-        )
+        raw = await it.mismo.client.request("GET", url, headers=headers, params={"zoom": "1"})
         assert raw.headers["content-type"] == "application/octet-stream"
         assert raw.headers["x-waveform-num-pixels"] == "4000"
-        assert raw.headers["x-waveform-planes"].startswith(
-            "low_amplitude,low_intensity,mid_amplitude"
-        )
+        assert raw.headers["x-waveform-planes"].startswith("low_amplitude,low_intensity,mid_amplitude")
         assert "immutable" in raw.headers["cache-control"]
         assert len(raw.content) == 6 * 4000
         assert list(raw.content[:3]) == one["bands"]["low"]["amplitude"][:3]
@@ -231,9 +206,7 @@ async def test_missing_waveform_names_the_state_of_its_job(studio: Opened) -> No
     async with studio(silent) as it:
         track = await it.track()
         await it.mismo.client.post(f"/api/tracks/{track['id']}/waveform", status=202)
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/waveform"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/waveform")
         assert (answer.status, answer.json["code"]) == (404, "waveform_not_ready")
         assert answer.json["job_state"] in ("queued", "running")
 
@@ -241,10 +214,7 @@ async def test_missing_waveform_names_the_state_of_its_job(studio: Opened) -> No
 async def test_urgent_goes_before_high_before_normal(studio: Opened) -> None:
     async with studio(max_concurrent_analysis=1) as it:
         it.server.is_ill = True
-        tracks = {
-            track["relative_path"]: track
-            for track in await it.tracks("a", "b", "c", "d")
-        }
+        tracks = {track["relative_path"]: track for track in await it.tracks("a", "b", "c", "d")}
         for name, priority in (
             ("a", "low"),
             ("b", "normal"),
@@ -269,9 +239,7 @@ async def test_asking_again_adds_stages_and_raises_the_priority(studio: Opened) 
         it.server.is_ill = True
         track = await it.track()
         await it.request(track_id=track["id"], stages=["genre"], priority="low")
-        merged = await it.request(
-            track_id=track["id"], stages=["basic_features"], priority="high"
-        )
+        merged = await it.request(track_id=track["id"], stages=["basic_features"], priority="high")
         assert (merged["stages"], merged["priority"]) == (
             ["basic_features", "genre"],
             "high",
@@ -290,16 +258,12 @@ async def test_stage_asked_for_while_a_job_runs_gets_another_round(
 
     async with studio(patient) as it:
         track = await it.track()
-        await it.outcome(
-            (await it.request(track_id=track["id"], stages=["basic_features"]))["id"]
-        )
+        await it.outcome((await it.request(track_id=track["id"], stages=["basic_features"]))["id"])
         assert [job.stages for job in it.server.jobs.values()] == [
             ["basic_features"],
             ["characteristics"],
         ]
-        described = (
-            await it.mismo.client.get(f"/api/analysis/status/{track['audio_hash']}")
-        )["data"]
+        described = (await it.mismo.client.get(f"/api/analysis/status/{track['audio_hash']}"))["data"]
         assert described["attempts"] == 0
 
 
@@ -323,46 +287,30 @@ async def test_no_more_jobs_are_given_away_at_once_than_configured(
 async def test_filter_selects_and_unhashed_tracks_are_named(studio: Opened) -> None:
     async with studio() as it:
         await it.tracks("a", "b")
-        answer = (
-            await it.mismo.client.post(
-                "/api/analysis/request", {"filter": {"format": ["mp3"]}}, status=202
-            )
-        )["data"]
+        answer = (await it.mismo.client.post("/api/analysis/request", {"filter": {"format": ["mp3"]}}, status=202))[
+            "data"
+        ]
         assert (answer["accepted"], answer["skipped_count"]) == (2, 0)
         await it.mismo.client.post("/api/analysis/request", {}, status=422)
-        await it.mismo.client.post(
-            "/api/analysis/request", {"filter": {}, "stages": ["tempo"]}, status=422
-        )
+        await it.mismo.client.post("/api/analysis/request", {"filter": {}, "stages": ["tempo"]}, status=422)
 
 
 async def test_lists_of_numbers_are_bytes_or_shares(studio: Opened) -> None:
     async def listed(server: AnalysisServer, job: Ordered) -> None:
-        planes = {
-            name: value
-            for name, value in waveform(0).items()
-            if not name.endswith(("amplitude", "intensity"))
-        }
-        names = [
-            name for name in waveform(0) if name.endswith(("amplitude", "intensity"))
-        ]
+        planes = {name: value for name, value in waveform(0).items() if not name.endswith(("amplitude", "intensity"))}
+        names = [name for name in waveform(0) if name.endswith(("amplitude", "intensity"))]
         shares = {**planes, **{name: [0.0, 0.5, 1.0, 0.25] * 250 for name in names}}
         whole = {
             **planes,
             "zoom_level": 1,
             **{name: [0, 128, 255, 64] * 250 for name in names},
         }
-        await server.call(
-            job, "basic_features", {**basic_features(), "waveforms": [shares, whole]}
-        )
+        await server.call(job, "basic_features", {**basic_features(), "waveforms": [shares, whole]})
 
     async with studio(listed) as it:
         track = await it.track()
-        await it.outcome(
-            (await it.request(track_id=track["id"], stages=["basic_features"]))["id"]
-        )
-        first, second = (
-            await it.mismo.client.get(f"/api/tracks/{track['id']}/waveform")
-        )["data"]
+        await it.outcome((await it.request(track_id=track["id"], stages=["basic_features"]))["id"])
+        first, second = (await it.mismo.client.get(f"/api/tracks/{track['id']}/waveform"))["data"]
         assert first["bands"]["mid"]["amplitude"][:4] == [0, 128, 255, 64]
         assert first["bands"] == second["bands"]
 
@@ -383,9 +331,7 @@ async def test_remote_server_is_sent_the_file_itself(studio: Opened) -> None:
 
 async def test_file_whose_name_is_not_utf8_is_sent_itself(studio: Opened) -> None:
     async with studio() as it:
-        sound.mp3(it.music / "x.mp3", "odd").rename(
-            (it.music / "x.mp3").with_name("odd\udcff.mp3")
-        )
+        sound.mp3(it.music / "x.mp3", "odd").rename((it.music / "x.mp3").with_name("odd\udcff.mp3"))
         (track,) = await it.tracks()
         ended = await it.outcome((await it.request(track_id=track["id"]))["id"])
         assert ended["status"] == "completed"
@@ -411,9 +357,7 @@ async def test_queue_tells_how_it_stands(studio: Opened) -> None:
         it.server.is_ill = False
         for track in tracks:
             await it.outcome(track["audio_hash"])
-        raw = await it.mismo.client.request(
-            "GET", "/api/analysis/jobs", params={"status": "completed"}
-        )
+        raw = await it.mismo.client.request("GET", "/api/analysis/jobs", params={"status": "completed"})
         assert (raw.status, raw.json["pagination"]["total"]) == (200, 2)
         health = (await it.mismo.client.get("/api/analysis/health"))["data"]
         assert (health["state"], health["version"]) == ("ok", "stand-in")

@@ -30,17 +30,9 @@ async def ended_once(it: Studio, job_id: str) -> str:
     await it.mismo.settled()
     async with it.mismo.socket("*", since=0) as socket:
         await socket.up_to(it.mismo.app.log.seq)
-    ends = [
-        event
-        for event in socket.events
-        if event["event"] in ("analysis:complete", "analysis:failed")
-    ]
+    ends = [event for event in socket.events if event["event"] in ("analysis:complete", "analysis:failed")]
     assert [event["data"]["job"]["status"] for event in ends] == [ended["status"]]
-    stages = [
-        event["data"]["stage"]
-        for event in socket.events
-        if event["event"] == "analysis:stage"
-    ]
+    stages = [event["data"]["stage"] for event in socket.events if event["event"] == "analysis:stage"]
     assert len(stages) == len(set(stages))
     status: str = ended["status"]
     return status
@@ -134,12 +126,7 @@ async def sends_nan(server: AnalysisServer, job: Ordered) -> None:
             "data": {**basic_features(), "tempo": 0},
         }
     )
-    assert (
-        await server.call_raw(
-            job.callback_url, body.replace(b'"tempo":0', b'"tempo":NaN')
-        )
-        == 422
-    )
+    assert await server.call_raw(job.callback_url, body.replace(b'"tempo":0', b'"tempo":NaN')) == 422
 
 
 async def sends_no_json(server: AnalysisServer, job: Ordered) -> None:
@@ -166,17 +153,13 @@ async def sends_too_much(server: AnalysisServer, job: Ordered) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_job_fails_after_its_retries_with_a_server_that(
-    studio: Opened, work: Work, reason: str
-) -> None:
+async def test_job_fails_after_its_retries_with_a_server_that(studio: Opened, work: Work, reason: str) -> None:
     async with studio(work, pace={"timeout": 0.2}) as it:
         track = await it.track()
         job = await it.request(track_id=track["id"])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert await ended_once(it, job["id"]) == "failed"
-        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))[
-            "data"
-        ]
+        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]
         assert reason in described["error"]
         assert (described["attempts"], len(it.server.jobs)) == (3, 3)
         # 10 GB were offered; a callback's limit is 8 MiB.
@@ -212,9 +195,7 @@ async def test_absurd_values_are_refused(studio: Opened) -> None:
 
     async def absurd(server: AnalysisServer, job: Ordered) -> None:
         for name, value in _absurd():
-            status = await server.call(
-                job, "basic_features", {**basic_features(), name: value}
-            )
+            status = await server.call(job, "basic_features", {**basic_features(), name: value})
             refused.append((f"{name}={str(value)[:40]}", status))
         for name, value in (
             ("valence", 0),
@@ -227,10 +208,7 @@ async def test_absurd_values_are_refused(studio: Opened) -> None:
 
     async with studio(absurd) as it:
         track = await it.track()
-        assert (
-            await ended_once(it, (await it.request(track_id=track["id"]))["id"])
-            == "failed"
-        )
+        assert await ended_once(it, (await it.request(track_id=track["id"]))["id"]) == "failed"
         assert [item for item in refused if item[1] not in (422, 403)] == []
         assert refused[0][1] == 422
         assert (await it.get(track["id"]))["is_analyzed"] is False
@@ -297,10 +275,7 @@ async def test_callbacks_after_the_end_are_taken_and_change_nothing(
         for stage in ("basic_features", "characteristics"):
             assert await it.server.call(ordered, stage, RESULTS[stage]()) == 200
         assert await it.server.call(ordered, "job_completed") == 200
-        assert (
-            await it.server.call(ordered, "job_failed", {"error": "too late"}, "failed")
-            == 200
-        )
+        assert await it.server.call(ordered, "job_failed", {"error": "too late"}, "failed") == 200
         assert it.mismo.app.log.seq == before
 
 
@@ -349,17 +324,13 @@ async def hangs_up(request: web.Request) -> web.StreamResponse:
     [answers_500, hangs, answers_endlessly, drips_its_answer, names_no_job, hangs_up],
     ids=lambda fault: fault.__name__,
 )
-async def test_job_fails_in_the_end_when_a_server_only(
-    studio: Opened, fault: Any
-) -> None:
+async def test_job_fails_in_the_end_when_a_server_only(studio: Opened, fault: Any) -> None:
     async with studio(pace={"answer": 0.1, "retries": 1, "losses": 2}) as it:
         it.server.submit_fault = fault
         track = await it.track()
         job = await it.request(track_id=track["id"])
         assert await ended_once(it, job["id"]) == "failed"
-        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))[
-            "data"
-        ]
+        described = (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]
         assert "analysis server" in described["error"]
 
 
@@ -370,9 +341,7 @@ async def test_job_waits_while_the_server_is_away(studio: Opened) -> None:
         job = await it.request(track_id=track["id"])
         health = (await it.mismo.client.get("/api/analysis/health"))["data"]
         assert health["state"] == "away"
-        assert (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"][
-            "status"
-        ] == "queued"
+        assert (await it.mismo.client.get(f"/api/analysis/status/{job['id']}"))["data"]["status"] == "queued"
         it.server.is_ill = False
         ended = await it.outcome(job["id"])
         assert (ended["status"], ended["attempts"]) == ("completed", 0)
@@ -403,28 +372,18 @@ async def test_cancelled_job_is_dropped_at_the_server(studio: Opened) -> None:
             await socket.named("analysis:started")
             while not it.server.jobs or not await _is_accepted(it, job["id"]):
                 await it.mismo.client.get("/livez")
-            cancelled = (
-                await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}")
-            )["data"]
+            cancelled = (await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}"))["data"]
             assert cancelled["status"] == "cancelled"
             while not it.server.dropped:
                 await it.mismo.client.get("/livez")
         assert it.server.dropped == list(it.server.jobs)
-        answer = await it.mismo.client.request(
-            "DELETE", f"/api/analysis/jobs/{job['id']}"
-        )
+        answer = await it.mismo.client.request("DELETE", f"/api/analysis/jobs/{job['id']}")
         assert (answer.status, answer.json["code"]) == (409, "job_ended")
         it.server.work = good
-        again = (
-            await it.mismo.client.post(
-                f"/api/analysis/jobs/{job['id']}/retry", status=202
-            )
-        )["data"]
+        again = (await it.mismo.client.post(f"/api/analysis/jobs/{job['id']}/retry", status=202))["data"]
         assert again["status"] == "queued"
         assert (await it.outcome(job["id"]))["status"] == "completed"
-        answer = await it.mismo.client.request(
-            "POST", f"/api/analysis/jobs/{job['id']}/retry"
-        )
+        answer = await it.mismo.client.request("POST", f"/api/analysis/jobs/{job['id']}/retry")
         assert (answer.status, answer.json["code"]) == (409, "job_active")
 
 
@@ -457,11 +416,7 @@ async def test_event_loop_is_never_held_while_results_come_in(studio: Opened) ->
         data = basic_features()
         drawn = []
         for zoom, pixels in enumerate((1000, 4000, 16000)):
-            names = [
-                name
-                for name in waveform(zoom)
-                if name.endswith(("amplitude", "intensity"))
-            ]
+            names = [name for name in waveform(zoom) if name.endswith(("amplitude", "intensity"))]
             drawn.append(
                 {
                     **waveform(zoom),

@@ -47,10 +47,7 @@ async def _until_given(server: AnalysisServer, mismo: Running, count: int) -> No
     """Wait until the server has jobs, and Mismo knows by which ids."""
     sql = "SELECT count(*) FROM analysis_jobs WHERE server_job_id IS NOT NULL"
     async with asyncio.timeout(20):
-        while (
-            len(server.jobs) < count
-            or await mismo.app.database.fetch_value(sql) < count
-        ):  # noqa: ASYNC110 # nothing else tells
+        while len(server.jobs) < count or await mismo.app.database.fetch_value(sql) < count:  # nothing else tells
             await asyncio.sleep(0.01)
 
 
@@ -61,20 +58,14 @@ def _config(database_url: str, server: AnalysisServer) -> Config:
 async def test_queued_jobs_survive_a_restart(database_url: str, music: Path) -> None:
     async with analysis_server() as server:
         server.is_ill = True
-        async with running(
-            _config(database_url, server), analysis_pace=PATIENT
-        ) as mismo:
+        async with running(_config(database_url, server), analysis_pace=PATIENT) as mismo:
             jobs = await _ask_for(mismo, music, 5)
         server.is_ill = False
-        async with running(
-            _config(database_url, server), analysis_pace=PATIENT
-        ) as mismo:
+        async with running(_config(database_url, server), analysis_pace=PATIENT) as mismo:
             assert await _all_end(mismo, jobs) == ["completed"] * 5
 
 
-async def test_running_jobs_are_taken_up_when_mismo_is_back_at_its_address(
-    database_url: str, music: Path
-) -> None:
+async def test_running_jobs_are_taken_up_when_mismo_is_back_at_its_address(database_url: str, music: Path) -> None:
     go_on = asyncio.Event()
 
     async def waits(server: AnalysisServer, job: Ordered) -> None:
@@ -93,9 +84,7 @@ async def test_running_jobs_are_taken_up_when_mismo_is_back_at_its_address(
         assert len(server.jobs) == 2
 
 
-async def test_running_jobs_are_asked_again_when_nobody_hears_their_results(
-    database_url: str, music: Path
-) -> None:
+async def test_running_jobs_are_asked_again_when_nobody_hears_their_results(database_url: str, music: Path) -> None:
     async def deaf_at_first(server: AnalysisServer, job: Ordered) -> None:
         if len(server.jobs) > 2:
             await good(server, job)
@@ -117,9 +106,7 @@ async def test_running_jobs_are_asked_again_when_nobody_hears_their_results(
                     await asyncio.sleep(0.01)
 
 
-async def test_jobs_that_ended_while_mismo_was_down_are_asked_again(
-    database_url: str, music: Path
-) -> None:
+async def test_jobs_that_ended_while_mismo_was_down_are_asked_again(database_url: str, music: Path) -> None:
     async def ends_unheard(server: AnalysisServer, job: Ordered) -> None:
         if len(server.jobs) > 1:
             await good(server, job)
@@ -137,17 +124,13 @@ async def test_jobs_that_ended_while_mismo_was_down_are_asked_again(
             assert (await mismo.app.analysis.service.job(jobs[0])).attempts == 0
 
 
-async def test_jobs_of_a_server_that_died_are_asked_again(
-    database_url: str, music: Path
-) -> None:
+async def test_jobs_of_a_server_that_died_are_asked_again(database_url: str, music: Path) -> None:
     port = free_port()
 
     async def dies(_: AnalysisServer, __: Ordered) -> None:
         return
 
-    config = make_config(
-        database_url=database_url, analysis_server_url=f"http://127.0.0.1:{port}"
-    )
+    config = make_config(database_url=database_url, analysis_server_url=f"http://127.0.0.1:{port}")
     async with running(config, analysis_pace=PATIENT) as mismo:
         async with analysis_server(dies, port=port) as server:
             jobs = await _ask_for(mismo, music, 3)
@@ -158,9 +141,7 @@ async def test_jobs_of_a_server_that_died_are_asked_again(
 
 async def test_start_does_not_wait_for_the_analysis_server(database_url: str) -> None:
     # An address that never answers: nothing listens, and nothing refuses.
-    config = make_config(
-        database_url=database_url, analysis_server_url="http://192.0.2.1:5000"
-    )
+    config = make_config(database_url=database_url, analysis_server_url="http://192.0.2.1:5000")
     async with asyncio.timeout(20):
         async with running(config) as mismo:
             assert (await mismo.client.get("/readyz"))["status"] == "ok"

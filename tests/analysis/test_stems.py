@@ -44,25 +44,19 @@ async def _asked(it: Studio, track_id: str) -> dict[str, Any]:
     """Ask as a websocket client; answers what that client is told."""
     async with it.mismo.socket("analysis:stems:ready") as socket:
         headers = {"X-Mismo-Client": socket.hello["client_id"]}
-        answer = await it.mismo.client.request(
-            "POST", f"/api/tracks/{track_id}/stems", headers=headers
-        )
+        answer = await it.mismo.client.request("POST", f"/api/tracks/{track_id}/stems", headers=headers)
         assert answer.status == 202
         data: dict[str, Any] = (await socket.named("analysis:stems:ready"))["data"]
         return data
 
 
-async def test_stems_are_told_to_the_client_that_asked_and_can_be_fetched(
-    studio: Opened, tmp_path: Path
-) -> None:
+async def test_stems_are_told_to_the_client_that_asked_and_can_be_fetched(studio: Opened, tmp_path: Path) -> None:
     async with (
         studio(as_paths(tmp_path / "separated")) as it,
         it.mismo.socket("analysis:stems:ready") as other,
     ):
         track = await it.track()
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/stems"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
         assert (answer.status, answer.json["code"]) == (404, "stems_not_ready")
         ready = await _asked(it, track["id"])
         assert ready["track_id"] == track["id"]
@@ -89,9 +83,7 @@ async def test_stems_come_inside_the_callback(studio: Opened) -> None:
         assert stem.content == b"fLaC" + bytes(600_000)
 
 
-async def test_stems_are_not_taken_from_what_is_no_audio_file(
-    studio: Opened, tmp_path: Path
-) -> None:
+async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("password")
     link = tmp_path / "link.wav"
@@ -108,9 +100,7 @@ async def test_stems_are_not_taken_from_what_is_no_audio_file(
             "/nowhere.wav",
             "a\0b",
         )
-        orders: list[tuple[str, dict[str, Any]]] = [
-            ("path", {"bass": path}) for path in paths
-        ]
+        orders: list[tuple[str, dict[str, Any]]] = [("path", {"bass": path}) for path in paths]
         for stems in (
             {"../bass": "x"},
             {"bass": 7},
@@ -120,24 +110,17 @@ async def test_stems_are_not_taken_from_what_is_no_audio_file(
         ):
             orders.append(("callback", stems))  # noqa: PERF401 # one list of both
         statuses.extend(
-            [
-                await server.call(job, "stems", {"delivery_mode": mode, "stems": stems})
-                for mode, stems in orders
-            ]
+            [await server.call(job, "stems", {"delivery_mode": mode, "stems": stems}) for mode, stems in orders]
         )
 
     async with studio(hostile) as it:
         track = await it.track()
-        job = (
-            await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202)
-        )["data"]
+        job = (await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
         assert job["priority"] == "urgent"
         assert (await it.outcome(job["id"]))["status"] == "failed"
         assert set(statuses) <= {422, 403}
         assert statuses[0] == 422
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/stems"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
         assert answer.status == 404
 
 
@@ -146,9 +129,7 @@ async def test_stems_are_fetched_from_the_analysis_server_itself(
 ) -> None:
     async def by_url(server: AnalysisServer, job: Ordered) -> None:
         stems = {"bass": f"{server.url}/jobs/{job.id}/stems"}
-        await server.call(
-            job, "stems", {"delivery_mode": "callback", "format": "ogg", "stems": stems}
-        )
+        await server.call(job, "stems", {"delivery_mode": "callback", "format": "ogg", "stems": stems})
 
     async with studio(by_url) as it:
         it.server.stem = lambda: web.Response(body=b"OggS and more")
@@ -158,12 +139,8 @@ async def test_stems_are_fetched_from_the_analysis_server_itself(
         assert stem.content == b"OggS and more"
 
 
-async def test_least_used_stems_make_room_for_new_ones(
-    studio: Opened, tmp_path: Path
-) -> None:
-    async with studio(
-        as_paths(tmp_path / "separated"), stem_cache_max_bytes=30_000
-    ) as it:
+async def test_least_used_stems_make_room_for_new_ones(studio: Opened, tmp_path: Path) -> None:
+    async with studio(as_paths(tmp_path / "separated"), stem_cache_max_bytes=30_000) as it:
         first, second, third = await it.tracks("a", "b", "c")
         # Four stems of some 3 kB each: two tracks fit, not three.
         await _asked(it, first["id"])
@@ -171,9 +148,7 @@ async def test_least_used_stems_make_room_for_new_ones(
         await it.mismo.client.get(f"/api/tracks/{first['id']}/stems")
         await _asked(it, third["id"])
         answers = [
-            (
-                await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
-            ).status
+            (await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")).status
             for track in (first, second, third)
         ]
         assert answers == [200, 404, 200]
@@ -185,9 +160,7 @@ async def test_stems_are_gone_after_their_time(studio: Opened, tmp_path: Path) -
         await _asked(it, track["id"])
         cache = it.mismo.app.analysis.cache
         cache.clock = _Later()
-        answer = await it.mismo.client.request(
-            "GET", f"/api/tracks/{track['id']}/stems"
-        )
+        answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
         assert answer.status == 404
         await cache.sweep()
         assert list(cache.folder.iterdir()) == []
