@@ -1,0 +1,185 @@
+"""Scans as things one can queue, hold, end and look back on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.config import Config
+from server.scanning.reader import Outcome
+from server.scanning.workers import Request
+from tests.support import sound
+from tests.support.application import Running, running
+
+
+class Gate:
+    """Holds all reading until it is opened; tells when somebody waits."""
+
+    def __init__(self, server: Running, free: int = 0):
+        self.is_open = asyncio.Event()
+        self.reached = asyncio.Event()
+        self.opened_files: list[bytes] = []
+        self._free = free
+        self._read = server.app.workers.read
+        server.app.workers.read = self  # type: ignore[assignment,method-assign] # in front of the real pool
+
+    async def __call__(self, request: Request) -> list[Outcome]:
+        if self._free <= 0:
+            self.reached.set()
+            await self.is_open.wait()
+        self._free -= 1
+        self.opened_files += [task.path for task in request.tasks]
+        return await self._read(request)
+
+
+async def start(server: Running, directory: dict[str, Any], **body: Any) -> dict[str, Any]:
+    scan: dict[str, Any] = (await server.client.post(f"/api/scan/library/{directory['id']}", body, status=202))["data"]
+    return scan
+
+
+async def test_cancelled_scan_keeps_what_it_wrote_and_the_next_one_goes_on(mismo: Running, music: Path) -> None:
+    for number in range(1000):
+        sound.mp3(music / f"{number:04}.mp3", number, frames=1)
+    directory = await mismo.added(music)
+    gate = Gate(mismo, free=20)
+    scan = await start(mismo, directory)
+    await gate.reached.wait()
+    async with mismo.socket("library:directory:scan:*") as socket:
+        ended = (await mismo.client.delete(f"/api/scan/library/{directory['id']}"))["data"]
+        await socket.named("library:directory:scan:cancelled")
+    assert (ended["id"], ended["state"]) == (scan["id"], "cancelled")
+    kept = (await mismo.client.get("/api/tracks", limit=1))["pagination"]["total"]
+    assert kept == ended["counts"]["added"] == 500
+    gate.opened_files.clear()
+    gate.is_open.set()
+    again = await mismo.scanned(directory["id"])
+    assert (again["counts"]["unchanged"], again["counts"]["added"]) == (500, 500)
+    assert len(gate.opened_files) == 500
+
+
+async def test_paused_scan_opens_nothing_until_it_is_resumed(mismo: Running, music: Path) -> None:
+    for number in range(200):
+        sound.mp3(music / f"{number:03}.mp3", number, frames=1)
+    directory = await mismo.added(music)
+    url = f"/api/scan/library/{directory['id']}"
+    gate = Gate(mismo)
+    scan = await start(mismo, directory)
+    await gate.reached.wait()
+    assert (await mismo.client.request("POST", f"{url}/resume")).status == 409
+    assert (await mismo.client.post(f"{url}/pause"))["data"]["state"] == "paused"
+    assert (await mismo.client.get(f"/api/library/directories/{directory['id']}"))["data"]["scan_status"] == "paused"
+    assert (await mismo.client.request("POST", f"{url}/pause")).status == 409
+    gate.is_open.set()
+    assert (await mismo.client.post(f"{url}/resume"))["data"]["state"] == "running"
+    await mismo.app.scans.ended(scan["id"])
+    ended = (await mismo.client.get(f"{url}/status"))["data"]
+    assert (ended["state"], ended["counts"]["added"]) == ("complete", 200)
+
+
+async def test_second_scan_of_a_directory_is_refused_while_one_is_active(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    gate = Gate(mismo)
+    await start(mismo, directory)
+    await gate.reached.wait()
+    answer = await mismo.client.request("POST", f"/api/scan/library/{directory['id']}", {})
+    assert (answer.status, answer.json["code"]) == (409, "scan_active")
+    gate.is_open.set()
+    await mismo.app.scans.idle()
+    assert (await mismo.client.request("DELETE", f"/api/scan/library/{directory['id']}")).status == 404
+
+
+async def test_queue_goes_by_priority_and_keeps_to_its_limit(mismo: Running, tmp_path: Path) -> None:
+    directories = []
+    for number in range(5):
+        sound.mp3(tmp_path / f"library {number}" / "a.mp3", number)
+        directories.append(await mismo.added(tmp_path / f"library {number}"))
+    gate = Gate(mismo)
+    async with mismo.socket("library:directory:scan:*") as socket:
+        for directory, priority in zip(directories, ("low", "low", "low", "normal", "high"), strict=True):
+            await start(mismo, directory, priority=priority)
+        await socket.named("library:directory:scan:started")
+        active = (await mismo.client.get("/api/scan/active"))["data"]
+        assert len(active) == 5
+        gate.is_open.set()
+        for directory in directories:
+            await socket.until(
+                lambda event, directory=directory: (
+                    event["event"].endswith(":complete")  # type: ignore[misc]
+                    and event["data"]["scan"]["library_directory_id"] == directory["id"]
+                )
+            )
+    at_once = most = 0
+    for event in socket.events:
+        at_once += {"started": 1, "complete": -1}.get(event["event"].rsplit(":", 1)[-1], 0)
+        most = max(most, at_once)
+    assert most == mismo.app.config.max_concurrent_scans == 2
+    started = [
+        event["data"]["scan"]["library_directory_id"] for event in socket.events if event["event"].endswith(":started")
+    ]
+    waited = [directory["id"] for directory in (directories[4], directories[3])]
+    assert [directory for directory in started[2:] if directory in waited] == waited
+
+
+async def test_history_lists_scans_newest_first_with_their_failures(mismo: Running, music: Path) -> None:
+    (music / "broken.flac").write_bytes(b"fLaC" + bytes(100))
+    directory = await mismo.added(music)
+    first = await mismo.scanned(directory["id"])
+    second = await mismo.scanned(directory["id"])
+    history = (await mismo.client.get("/api/scan/history", library_id=directory["id"]))["data"]
+    assert [scan["id"] for scan in history] == [second["id"], first["id"]]
+    assert {failure["path"] for failure in history[1]["failures"]} == {"broken.flac"}
+    shown = (await mismo.client.get(f"/api/library/directories/{directory['id']}"))["data"]
+    assert (shown["last_scan"], shown["scan_status"]) == (second["finished_at"], "idle")
+
+
+async def test_partial_scan_touches_only_its_folder(mismo: Running, music: Path) -> None:
+    for name in ("a/1.mp3", "a/b/2.mp3", "a.b/3.mp3", "c/4.mp3"):
+        sound.mp3(music / name, name)
+    directory = await mismo.added(music)
+    scan = await mismo.scanned(directory["id"], path="a")
+    assert (scan["path"], scan["counts"]["added"]) == ("a", 2)
+    await mismo.scanned(directory["id"])
+    (music / "a" / "b" / "2.mp3").unlink()
+    (music / "c" / "4.mp3").unlink()
+    assert (await mismo.scanned(directory["id"], path="a"))["counts"]["missing"] == 1
+    for path in ("../x", "/etc", "a//b", ".", "a/../c"):
+        answer = await mismo.client.request("POST", f"/api/scan/library/{directory['id']}", {"path": path})
+        assert answer.status == 422, path
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"max_depth": 1}, {"1.mp3", "a/2.mp3"}),
+        ({"recursive_scan": False}, {"1.mp3"}),
+        ({"scan_patterns": ["*.flac", "a/**"]}, {"a/2.mp3", "a/b/3.mp3"}),
+        ({"exclude_patterns": ["b"]}, {"1.mp3", "a/2.mp3"}),
+    ],
+)
+async def test_depth_and_patterns_choose_what_is_taken_in(
+    mismo: Running, music: Path, values: dict[str, Any], expected: set[str]
+) -> None:
+    for name in ("1.mp3", "a/2.mp3", "a/b/3.mp3"):
+        sound.mp3(music / name, name)
+    await mismo.scanned((await mismo.added(music, **values))["id"])
+    tracks = (await mismo.client.get("/api/tracks"))["data"]
+    assert {track["relative_path"] for track in tracks} == expected
+
+
+async def test_scan_that_the_end_of_the_server_interrupts_is_told_as_failed(config: Config, music: Path) -> None:
+    for number in range(600):
+        sound.mp3(music / f"{number:03}.mp3", number, frames=1)
+    async with running(config) as server:
+        directory = await server.added(music)
+        gate = Gate(server, free=17)
+        scan = await start(server, directory)
+        await gate.reached.wait()
+    async with running(config) as server:
+        ended = (await server.client.get(f"/api/scan/{scan['id']}"))["data"]
+        assert (ended["state"], ended["error"]) == ("failed", "interrupted: the server stopped")
+        again = await server.scanned(directory["id"])
+        assert again["counts"]["unchanged"] + again["counts"]["added"] == 600
