@@ -19,9 +19,7 @@ async def reachable(own: str, server: URL) -> str:
     parts = urlsplit(own)
     if parts.hostname not in _ANY:
         return own
-    found = await asyncio.get_running_loop().getaddrinfo(
-        server.host, server.port, type=socket.SOCK_DGRAM
-    )
+    found = await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
     family, kind, _, _, target = found[0]
     with socket.socket(family, kind) as probe:
         # Connecting a datagram socket sends nothing; it only picks the way, and with it the address of our own.

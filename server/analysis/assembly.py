@@ -53,9 +53,7 @@ def assemble(
     clock: Clock,
     pace: Pace | None = None,
 ) -> Analysis:
-    pace = pace or Pace(
-        timeout=config.analysis_timeout, retries=config.analysis_max_retries
-    )
+    pace = pace or Pace(timeout=config.analysis_timeout, retries=config.analysis_max_retries)
     client = AnalysisClient(
         config.analysis_server_url or "http://127.0.0.1:5000",
         is_remote=config.analysis_server_remote,
@@ -71,9 +69,7 @@ def assemble(
         pace,
         config.max_concurrent_analysis,
     )
-    cache = StemCache(
-        _stem_folder(config), config.stem_cache_max_bytes, config.stem_ttl, files, clock
-    )
+    cache = StemCache(_stem_folder(config), config.stem_cache_max_bytes, config.stem_ttl, files, clock)
     is_automatic = config.auto_analyze_new_tracks
     return Analysis(
         service=AnalysisService(queue, broker, cache, tracks, event_log, bus),

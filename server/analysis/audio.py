@@ -37,11 +37,7 @@ class AudioFiles:
         found = []
         for row in rows:
             location = locations.get(row["library_directory_id"])
-            if (
-                row["missing_since"] is None
-                and location is not None
-                and location.unreachable_reason is None
-            ):
+            if row["missing_since"] is None and location is not None and location.unreachable_reason is None:
                 found.append((os.path.join(location.root, bytes(row["path"])), row))
         return found
 

@@ -47,9 +47,7 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
         """
         is_binary = _BINARY in call.request.headers.get("Accept", "")
         zoom = call.query["zoom"]
-        audio_hash, found = await analysis.waveforms(
-            call.path["id"], 0 if is_binary and zoom is None else zoom
-        )
+        audio_hash, found = await analysis.waveforms(call.path["id"], 0 if is_binary and zoom is None else zoom)
         if is_binary:
             return _binary(audio_hash, found[0])
         return _json(audio_hash, found, is_one=zoom is not None)
@@ -87,13 +85,9 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
         found = await analysis.stems(call.path["id"])
         path = found.files.get(call.path["name"])
         if path is None:
-            raise errors.NotFound(
-                f"there is no stem {call.path['name']}; there are {', '.join(found.files)}"
-            )
+            raise errors.NotFound(f"there is no stem {call.path['name']}; there are {', '.join(found.files)}")
         kind = CONTENT_TYPES.get(path.suffix.removeprefix("."), _BINARY)
-        return web.FileResponse(
-            path, headers={"Content-Type": kind, "Cache-Control": "private, no-store"}
-        )
+        return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": "private, no-store"})
 
     common: dict[str, Any] = {"tag": _TAG}
     job = schemas.AnalysisJob()
@@ -136,8 +130,6 @@ def _binary(audio_hash: str, item: Waveform) -> Raw:
             "X-Waveform-Zoom-Level": str(item.zoom_level),
             "X-Waveform-Num-Pixels": str(item.num_pixels),
             "X-Waveform-Samples-Per-Pixel": f"{item.samples_per_pixel:g}",
-            "X-Waveform-Planes": ",".join(
-                f"{band}_{measure}" for band, measure in PLANES
-            ),
+            "X-Waveform-Planes": ",".join(f"{band}_{measure}" for band, measure in PLANES),
         },
     )

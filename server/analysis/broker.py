@@ -129,9 +129,7 @@ class Broker:
             await self._ask_after(own)
         if self._to_drop and await self.reach.is_there():
             await self._send_drops()
-        is_waiting = await job_store.next_queued(
-            self._queue.direct, self._queue.clock.now_ms(), 1
-        )
+        is_waiting = await job_store.next_queued(self._queue.direct, self._queue.clock.now_ms(), 1)
         if is_waiting and await self.reach.is_there():
             await self._give_out(group)
         if self._is_due("progress", 1.0):
@@ -200,19 +198,13 @@ class Broker:
         except OSError as error:
             await self._fail(job, f"the file can't be read: {error.strerror or error}")
         else:
-            await self._change(
-                job, lambda current: jobs.accepted(current, server_job_id)
-            )
+            await self._change(job, lambda current: jobs.accepted(current, server_job_id))
 
     async def _change(self, job: Job, to: jobs.Change) -> None:
         """Take the job to its next state, unless this attempt of it is over already."""
         async with self._queue.uow() as tx:
             current = await self._queue.locked(tx, job.audio_hash)
-            if (
-                current is not None
-                and current.state is State.RUNNING
-                and current.token_hash == job.token_hash
-            ):
+            if current is not None and current.state is State.RUNNING and current.token_hash == job.token_hash:
                 await self._queue.save(tx, [(current, to(current))])
 
     async def _fail(self, job: Job, error: str) -> None:
@@ -226,9 +218,7 @@ class Broker:
         self.drop(job.server_job_id)
         await self._change(
             job,
-            lambda current: jobs.attempt_failed(
-                current, error, now, retry_at, self.pace.retries
-            ),
+            lambda current: jobs.attempt_failed(current, error, now, retry_at, self.pace.retries),
         )
 
     async def _lose(self, job: Job, error: str) -> None:
@@ -247,17 +237,10 @@ class Broker:
         """Find the jobs that ran when this Mismo ended. One process owns a SQLite file, so there they are all its."""
         async with self._queue.uow() as tx:
             is_shared = tx.dialect is Dialect.POSTGRES
-            running = await (
-                job_store.running(tx, self._owner)
-                if is_shared
-                else job_store.all_running(tx)
-            )
+            running = await (job_store.running(tx, self._owner) if is_shared else job_store.all_running(tx))
             changes = []
             for job in running:
-                if (
-                    job.server_job_id is None
-                    or job.callback_base != self._callback_base
-                ):
+                if job.server_job_id is None or job.callback_base != self._callback_base:
                     # Nobody will hear of its results: it is asked again.
                     self.drop(job.server_job_id)
                     changes.append((job, jobs.put_back(job)))
@@ -267,16 +250,10 @@ class Broker:
             await self._queue.save(tx, changes)
         if running:
             again = len(running) - len(self._recovered)
-            logger.info(
-                "analyses taken up", asked_after=len(self._recovered), asked_again=again
-            )
+            logger.info("analyses taken up", asked_after=len(self._recovered), asked_again=again)
 
     async def _ask_after(self, own: list[Job]) -> None:
-        asked = [
-            job
-            for job in own
-            if job.server_job_id is not None and job.audio_hash not in self._submitting
-        ]
+        asked = [job for job in own if job.server_job_id is not None and job.audio_hash not in self._submitting]
         self._recovered &= {job.audio_hash for job in asked}
         if not asked or not await self.reach.is_there():
             return
@@ -294,32 +271,22 @@ class Broker:
             if is_recovered:
                 await self._change(job, jobs.put_back)
             elif not standing.is_known:
-                await self._lose(
-                    job, "the analysis server doesn't know the job any more"
-                )
+                await self._lose(job, "the analysis server doesn't know the job any more")
             else:
-                until = self._queue.clock.now_ms() + round(
-                    self.pace.afterthought * 1000
-                )
+                until = self._queue.clock.now_ms() + round(self.pace.afterthought * 1000)
                 await self._change(job, partial(jobs.server_finished, deadline=until))
 
     async def _fail_overdue(self, own: list[Job]) -> None:
         now = self._queue.clock.now_ms()
         for job in own:
-            if (
-                job.deadline is None
-                or job.deadline > now
-                or job.audio_hash in self._submitting
-            ):
+            if job.deadline is None or job.deadline > now or job.audio_hash in self._submitting:
                 continue
             if job.audio_hash in self._recovered:
                 self._recovered.discard(job.audio_hash)
                 await self._change(job, jobs.put_back)
             else:
                 waiting = ", ".join(stage for stage in job.asked if stage in job.stages)
-                await self._fail(
-                    job, f"the analysis server sent no result in time for {waiting}"
-                )
+                await self._fail(job, f"the analysis server sent no result in time for {waiting}")
 
     async def _send_drops(self) -> None:
         try:
@@ -349,9 +316,7 @@ class Broker:
     async def _review_missing(self) -> None:
         """Ask again for the audios whose files are back."""
         after = ""
-        while hashes := await job_store.hashes_in(
-            self._queue.direct, State.FILE_MISSING, after, _REVIEW_BATCH
-        ):
+        while hashes := await job_store.hashes_in(self._queue.direct, State.FILE_MISSING, after, _REVIEW_BATCH):
             after = hashes[-1]
             back = await self._audio.present(hashes)
             if not back:
@@ -361,11 +326,7 @@ class Broker:
                 before = await job_store.locked(tx, back)
                 await self._queue.save(
                     tx,
-                    [
-                        (job, jobs.retried(job, now))
-                        for job in before.values()
-                        if job.state is State.FILE_MISSING
-                    ],
+                    [(job, jobs.retried(job, now)) for job in before.values() if job.state is State.FILE_MISSING],
                 )
 
     async def _report_progress(self) -> None:

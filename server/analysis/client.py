@@ -20,9 +20,7 @@ from server.filesystem import FileSystem
 _LARGEST_ANSWER = 64 * 1024
 _LONGEST_JOB_ID = 200
 _BUSY = frozenset({429, 502, 503, 504})
-_LIVE = frozenset(
-    {"queued", "processing", "running", "pending", "started", "in_progress"}
-)
+_LIVE = frozenset({"queued", "processing", "running", "pending", "started", "in_progress"})
 
 
 class Away(Exception):
@@ -48,15 +46,11 @@ class Standing:
 class AnalysisClient:
     """Talks to one analysis server. What it answers is never kept beyond some kilobytes, nor waited for for long."""
 
-    def __init__(
-        self, url: str, *, is_remote: bool, answer_seconds: float, upload_seconds: float
-    ):
+    def __init__(self, url: str, *, is_remote: bool, answer_seconds: float, upload_seconds: float):
         self.url = URL(url)
         self._is_remote = is_remote
         self._answer = aiohttp.ClientTimeout(total=answer_seconds)
-        self._upload = aiohttp.ClientTimeout(
-            total=upload_seconds, sock_connect=answer_seconds
-        )
+        self._upload = aiohttp.ClientTimeout(total=upload_seconds, sock_connect=answer_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -79,9 +73,7 @@ class AnalysisClient:
             raise Away(f"the analysis server's health check answers {status}")
         return answer
 
-    async def submit(
-        self, job: Job, path: bytes, callback_url: str, files: FileSystem
-    ) -> str:
+    async def submit(self, job: Job, path: bytes, callback_url: str, files: FileSystem) -> str:
         """Ask for the job's stages; returns the server's own id for it. Raises `Away`, `Refused`, OSError."""
         fields = {
             "track_hash": job.audio_hash,
@@ -95,28 +87,19 @@ class AnalysisClient:
             readable = None
         if readable is not None:
             body = {"file_path": readable, **fields, "stem_delivery_mode": "path"}
-            status, answer = await self._ask(
-                "POST", self.url / "jobs", orjson.dumps(body)
-            )
+            status, answer = await self._ask("POST", self.url / "jobs", orjson.dumps(body))
         else:
-            status, answer = await self._send(
-                path, {**fields, "stem_delivery_mode": "callback"}, files
-            )
+            status, answer = await self._send(path, {**fields, "stem_delivery_mode": "callback"}, files)
         if status in _BUSY:
             raise Away(f"the analysis server answers {status}")
         if status // 100 != 2:
             raise Refused(f"the analysis server answers {status}: {_reason(answer)}")
         job_id = answer.get("job_id")
-        if (
-            not isinstance(job_id, (str, int))
-            or not 0 < len(str(job_id)) <= _LONGEST_JOB_ID
-        ):
+        if not isinstance(job_id, (str, int)) or not 0 < len(str(job_id)) <= _LONGEST_JOB_ID:
             raise Refused("the analysis server's answer names no job_id")
         return str(job_id)
 
-    async def _send(
-        self, path: bytes, fields: Mapping[str, Any], files: FileSystem
-    ) -> tuple[int, dict[str, Any]]:
+    async def _send(self, path: bytes, fields: Mapping[str, Any], files: FileSystem) -> tuple[int, dict[str, Any]]:
         file = await files.call(open, path, "rb")
         try:
             form = aiohttp.FormData()
@@ -156,14 +139,10 @@ class AnalysisClient:
         """The content of a URL of the analysis server's own. Raises `Away`, `Refused`, `Invalid`."""
         target = URL(url)
         if target.origin() != self.url.origin():
-            raise errors.Invalid.field(
-                "stems", "a URL must lie on the analysis server itself"
-            )
+            raise errors.Invalid.field("stems", "a URL must lie on the analysis server itself")
         total = 0
         try:
-            async with self._open.get(
-                target, timeout=self._upload, allow_redirects=False
-            ) as answer:
+            async with self._open.get(target, timeout=self._upload, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise Refused(f"{url} answers {answer.status}")
                 async for chunk in answer.content.iter_chunked(1 << 18):
@@ -172,9 +151,7 @@ class AnalysisClient:
                         raise Refused(f"{url} is larger than {limit} bytes")
                     yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Away(
-                f"the analysis server can't be reached: {_worded(error)}"
-            ) from error
+            raise Away(f"the analysis server can't be reached: {_worded(error)}") from error
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -187,9 +164,7 @@ class AnalysisClient:
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> tuple[int, dict[str, Any]]:  # fmt: skip
         """Status and JSON object. Raises `Away` without an answer, `Refused` for one that isn't a small JSON object."""
-        headers = (
-            {"Content-Type": "application/json"} if isinstance(body, bytes) else None
-        )
+        headers = {"Content-Type": "application/json"} if isinstance(body, bytes) else None
         try:
             async with self._open.request(
                 method,
@@ -204,23 +179,15 @@ class AnalysisClient:
                 async for chunk in answer.content.iter_any():
                     content += chunk
                     if len(content) > _LARGEST_ANSWER:
-                        raise Refused(
-                            f"the analysis server's answer is larger than {_LARGEST_ANSWER} bytes"
-                        )
+                        raise Refused(f"the analysis server's answer is larger than {_LARGEST_ANSWER} bytes")
         except TimeoutError as error:
             if method == "POST":
-                raise Refused(
-                    "the analysis server took the job and didn't answer in time"
-                ) from error
+                raise Refused("the analysis server took the job and didn't answer in time") from error
             raise Away("the analysis server doesn't answer in time") from error
         except aiohttp.ClientConnectorError as error:
-            raise Away(
-                f"the analysis server can't be reached: {_worded(error)}"
-            ) from error
+            raise Away(f"the analysis server can't be reached: {_worded(error)}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Broken(
-                f"the connection to the analysis server broke: {_worded(error)}"
-            ) from error
+            raise Broken(f"the connection to the analysis server broke: {_worded(error)}") from error
         try:
             values = orjson.loads(content) if content else {}
         except orjson.JSONDecodeError as error:
@@ -231,9 +198,7 @@ class AnalysisClient:
 
 
 def _reason(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("error") or answer.get("detail") or "it doesn't say why")[
-        :500
-    ]
+    return str(answer.get("error") or answer.get("detail") or "it doesn't say why")[:500]
 
 
 def _worded(error: Exception) -> str:

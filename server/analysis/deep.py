@@ -41,19 +41,13 @@ class DeepAnalysis:
     async def _ask_for_some(self) -> None:
         wanted: list[str] = []
         while len(wanted) < _BATCH:
-            hashes = await self._queue.results.with_stage(
-                Stage.BASIC_FEATURES, self._after, _LOOKED_AT
-            )
+            hashes = await self._queue.results.with_stage(Stage.BASIC_FEATURES, self._after, _LOOKED_AT)
             if not hashes:
                 # All were looked at; what was added meanwhile is found in the next round.
                 self._after = ""
                 break
             stored = await self._queue.results.stages(self._queue.direct, hashes)
-            lacking = [
-                audio_hash
-                for audio_hash in hashes
-                if not set(DEEP) <= stored[audio_hash]
-            ]
+            lacking = [audio_hash for audio_hash in hashes if not set(DEEP) <= stored[audio_hash]]
             taken = lacking[: _BATCH - len(wanted)]
             wanted += taken
             self._after = taken[-1] if len(taken) < len(lacking) else hashes[-1]

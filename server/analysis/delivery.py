@@ -45,22 +45,16 @@ class Delivery:
         """
         extension = (wire.text(data, "format", 16) or "wav").lower().removeprefix(".")
         if extension not in CONTENT_TYPES:
-            raise errors.Invalid.field(
-                "format", f"must be one of {', '.join(CONTENT_TYPES)}"
-            )
+            raise errors.Invalid.field("format", f"must be one of {', '.join(CONTENT_TYPES)}")
         sources = wire.mapping(data.get("stems"), "stems")
         if not sources or not set(sources) <= set(NAMES):
-            raise errors.Invalid.field(
-                "stems", f"must name some of {', '.join(NAMES)} and nothing else"
-            )
+            raise errors.Invalid.field("stems", f"must name some of {', '.join(NAMES)} and nothing else")
         staging = self._cache.staging(audio_hash)
         await self._files.call(_empty, staging)
         left = self._cache.max_bytes
         for name, source in sources.items():
             if not isinstance(source, str) or not source:
-                raise errors.Invalid.field(
-                    f"stems.{name}", "must be a path, a URL or base64"
-                )
+                raise errors.Invalid.field(f"stems.{name}", "must be a path, a URL or base64")
             target = staging / f"{name}.{extension}"
             if source.startswith(("http://", "https://")):
                 await self._fetch(source, target, left)
@@ -89,9 +83,7 @@ def _copy(source: str, target: Path, limit: int, name: str) -> None:
     if len(source) > _LONGEST_PATH or "\0" in source or not os.path.isabs(source):
         raise errors.Invalid.field(name, "must be an absolute path")
     try:
-        descriptor = os.open(
-            source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        )
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise errors.Invalid.field(name, f"can't be read: {error.strerror}") from None
     try:
@@ -112,9 +104,7 @@ def _decode(source: str, target: Path, name: str) -> None:
     with target.open("xb") as file:
         for start in range(0, len(source), step):
             try:
-                file.write(
-                    base64.b64decode(source[start : start + step], validate=True)
-                )
+                file.write(base64.b64decode(source[start : start + step], validate=True))
             except ValueError:
                 raise errors.Invalid.field(name, "isn't base64") from None
 

@@ -77,14 +77,10 @@ def _basic_features(data: Mapping[str, Any]) -> Finding:
     }
     tempo = values["tempo"]
     if isinstance(tempo, float) and tempo < 10:
-        raise errors.Invalid.field(
-            "tempo", f"must be between 10 and 1000, not {tempo:g}"
-        )
+        raise errors.Invalid.field("tempo", f"must be between 10 and 1000, not {tempo:g}")
     waveforms = tuple(
         waveform.read(wire.mapping(item, f"waveforms[{place}]"))
-        for place, item in enumerate(
-            wire.items(data, "waveforms", waveform.ZOOM_LEVELS)
-        )
+        for place, item in enumerate(wire.items(data, "waveforms", waveform.ZOOM_LEVELS))
     )
     if len({item.zoom_level for item in waveforms}) != len(waveforms):
         raise errors.Invalid.field("waveforms", "has a zoom level twice")
@@ -112,11 +108,7 @@ def _characteristics(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept(data: Mapping[str, Any], checked: Mapping[str, Any]) -> dict[str, Any]:
     """What a server sends beyond the contract is kept as it is, as long as it is small."""
-    kept = {
-        name: value
-        for name, value in data.items()
-        if name not in _LISTED and name not in checked
-    }
+    kept = {name: value for name, value in data.items() if name not in _LISTED and name not in checked}
     if len(orjson.dumps(kept)) > _LARGEST_DATA:
         raise errors.Invalid.field("data", f"is larger than {_LARGEST_DATA} bytes")
     return {**kept, **checked}
@@ -129,11 +121,7 @@ def track_values(
 
     With nothing stored, all of them are empty.
     """
-    done = {
-        stage: data
-        for stage, (status, data, _) in found.items()
-        if status is Status.DONE
-    }
+    done = {stage: data for stage, (status, data, _) in found.items() if status is Status.DONE}
     basic = done.get(Stage.BASIC_FEATURES, {})
     character = done.get(Stage.CHARACTERISTICS, {})
     key, mode = basic.get("key"), basic.get("mode")
@@ -156,7 +144,5 @@ def track_values(
             (when for status, _, when in found.values() if status is Status.DONE),
             default=None,
         ),
-        "analysis_stages": orjson.dumps(
-            [str(stage) for stage in Stage if stage in done]
-        ).decode(),
+        "analysis_stages": orjson.dumps([str(stage) for stage in Stage if stage in done]).decode(),
     }

@@ -57,9 +57,7 @@ class Callback:
     @property
     def error(self) -> str:
         said = self.data.get("error") or self.data.get("message")
-        return (
-            f"the analysis server reports: {str(said or self.stage)[:_LONGEST_ERROR]}"
-        )
+        return f"the analysis server reports: {str(said or self.stage)[:_LONGEST_ERROR]}"
 
 
 def read(content: bytes) -> tuple[Callback, Finding | None]:
@@ -82,18 +80,14 @@ def read(content: bytes) -> tuple[Callback, Finding | None]:
     if name not in set(Stage) or callback.has_failed:
         return callback, None
     stage = Stage(name)
-    said = (
-        {"status": "unsupported"} if callback.status == "unsupported" else callback.data
-    )
+    said = {"status": "unsupported"} if callback.status == "unsupported" else callback.data
     if stage is Stage.STEMS and said.get("status") != "unsupported":
         return callback, None
     return callback, finding.read(stage, said)
 
 
 class Intake:
-    def __init__(
-        self, queue: Queue, broker: Broker, cache: StemCache, delivery: Delivery
-    ):
+    def __init__(self, queue: Queue, broker: Broker, cache: StemCache, delivery: Delivery):
         self._queue = queue
         self._broker = broker
         self._cache = cache
@@ -112,53 +106,32 @@ class Intake:
         job = await job_store.by_token(self._queue.direct, key)
         if job is None:
             raise BadToken
-        is_large = (
-            Stage.STEMS in job.stages
-            and (request.content_length or BODY_LIMIT + 1) > BODY_LIMIT
-        )
+        is_large = Stage.STEMS in job.stages and (request.content_length or BODY_LIMIT + 1) > BODY_LIMIT
         async with self._large if is_large else self._bodies:
             try:
-                callback, result = await self._read(
-                    request, STEMS_BODY_LIMIT if is_large else BODY_LIMIT
-                )
-                taken = (
-                    await self._take_stems(job, callback) if result is None else None
-                )
+                callback, result = await self._read(request, STEMS_BODY_LIMIT if is_large else BODY_LIMIT)
+                taken = await self._take_stems(job, callback) if result is None else None
             except (errors.Invalid, errors.TooLarge) as error:
-                await self._fail(
-                    key, f"the analysis server sent a bad result: {error.detail}"
-                )
+                await self._fail(key, f"the analysis server sent a bad result: {error.detail}")
                 raise
             except (Away, Refused) as error:
-                raise errors.Unavailable(
-                    f"the stems can't be fetched: {error}"
-                ) from error
+                raise errors.Unavailable(f"the stems can't be fetched: {error}") from error
         async with self._queue.uow() as tx:
             current = await job_store.locked_by_token(tx, key)
             if current is None:
                 raise BadToken
             await self._commit(tx, current, callback, result, taken)
 
-    async def _read(
-        self, request: web.Request, limit: int
-    ) -> tuple[Callback, Finding | None]:
+    async def _read(self, request: web.Request, limit: int) -> tuple[Callback, Finding | None]:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 content = await read_body(request, limit)
         except TimeoutError:
-            raise errors.Invalid.field(
-                "body", f"didn't come within {_BODY_SECONDS:g} s"
-            ) from None
-        return await asyncio.get_running_loop().run_in_executor(
-            self._parser, read, content
-        )
+            raise errors.Invalid.field("body", f"didn't come within {_BODY_SECONDS:g} s") from None
+        return await asyncio.get_running_loop().run_in_executor(self._parser, read, content)
 
     async def _take_stems(self, job: Job, callback: Callback) -> Stems | None:
-        if (
-            callback.stage != Stage.STEMS
-            or callback.has_failed
-            or Stage.STEMS not in job.stages
-        ):
+        if callback.stage != Stage.STEMS or callback.has_failed or Stage.STEMS not in job.stages:
             return None
         await self._delivery.take(job.audio_hash, callback.data)
         return await self._cache.put(job.audio_hash)
@@ -171,28 +144,18 @@ class Intake:
         after = job
         if callback.has_failed:
             retry_at = now + pace.retry_pause_ms(job.attempts)
-            after = jobs.attempt_failed(
-                job, callback.error, now, retry_at, pace.retries
-            )
+            after = jobs.attempt_failed(job, callback.error, now, retry_at, pace.retries)
         elif callback.stage in _COMPLETED:
             after = jobs.server_finished(job, now + round(pace.afterthought * 1000))
         elif result is not None or taken is not None:
             stage = Stage(callback.stage)
-            is_news = result is not None and await self._queue.results.put(
-                tx, job.audio_hash, result
-            )
+            is_news = result is not None and await self._queue.results.put(tx, job.audio_hash, result)
             if is_news or stage in job.stages:
                 track_ids = await self._queue.track_ids(tx, job.audio_hash)
-                tx.emit(
-                    events.AnalysisStage(
-                        job_id=job.audio_hash, stage=stage.value, track_ids=track_ids
-                    )
-                )
+                tx.emit(events.AnalysisStage(job_id=job.audio_hash, stage=stage.value, track_ids=track_ids))
             if taken is not None:
                 tell(tx, job.clients, taken)
-            after = jobs.stage_arrived(
-                job, stage, now, now + round(pace.timeout * 1000)
-            )
+            after = jobs.stage_arrived(job, stage, now, now + round(pace.timeout * 1000))
         else:
             logger.info(
                 "a callback of an unknown kind",
@@ -208,9 +171,7 @@ class Intake:
                 return
             now = self._queue.clock.now_ms()
             retry_at = now + self._broker.pace.retry_pause_ms(job.attempts)
-            after = jobs.attempt_failed(
-                job, error, now, retry_at, self._broker.pace.retries
-            )
+            after = jobs.attempt_failed(job, error, now, retry_at, self._broker.pace.retries)
             await self._queue.save(tx, [(job, after)])
         self._broker.drop(job.server_job_id)
 

@@ -29,9 +29,7 @@ class Priority(IntEnum):
     LOW = 3
 
 
-TERMINAL = frozenset(
-    {State.COMPLETED, State.FAILED, State.CANCELLED, State.FILE_MISSING}
-)
+TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.FILE_MISSING})
 ACTIVE = frozenset({State.QUEUED, State.RUNNING})
 
 
@@ -83,9 +81,7 @@ class Job:
             "stages": list(self.stages),
             "attempts": self.attempts,
             "error": self.error,
-            "retry_at": to_rfc3339(self.not_before)
-            if is_waiting and self.not_before
-            else None,
+            "retry_at": to_rfc3339(self.not_before) if is_waiting and self.not_before else None,
             "created_at": to_rfc3339(self.created_at),
             "queued_at": to_rfc3339(self.queued_at),
             "started_at": to_rfc3339(self.started_at),
@@ -130,18 +126,10 @@ def requested(
     """
     if not wanted:
         return job
-    clients = (
-        tuple(dict.fromkeys([*job.clients, asker]))
-        if asker is not None
-        else job.clients
-    )
+    clients = tuple(dict.fromkeys([*job.clients, asker])) if asker is not None else job.clients
     if job.state in ACTIVE:
         stages = ordered([*job.stages, *wanted])
-        not_before = (
-            job.not_before
-            if set(wanted) <= set(job.stages) and priority >= job.priority
-            else 0
-        )
+        not_before = job.not_before if set(wanted) <= set(job.stages) and priority >= job.priority else 0
         return replace(
             job, stages=stages, priority=min(job.priority, priority), clients=clients, not_before=not_before
         )  # fmt: skip
@@ -197,9 +185,7 @@ def server_finished(job: Job, deadline: int) -> Job:
     return replace(job, deadline=min(job.deadline, deadline))
 
 
-def attempt_failed(
-    job: Job, error: str, now: int, retry_at: int, max_retries: int
-) -> Job:
+def attempt_failed(job: Job, error: str, now: int, retry_at: int, max_retries: int) -> Job:
     """One try went wrong; another follows, up to `max_retries` of them."""
     if job.state is not State.RUNNING:
         return job
@@ -244,9 +230,7 @@ def cancelled(job: Job, now: int) -> Job:
 
 
 def file_missing(job: Job, now: int) -> Job:
-    return _ended(
-        job, State.FILE_MISSING, "no file with this audio can be reached", now
-    )
+    return _ended(job, State.FILE_MISSING, "no file with this audio can be reached", now)
 
 
 def _queued(job: Job) -> Job:

@@ -23,9 +23,7 @@ def from_row(row: Row) -> Job:
     values["priority"] = Priority(values["priority"])
     for name in ("stages", "asked"):
         values[name] = ordered(orjson.loads(values[name]))
-    values["clients"] = tuple(
-        Asker(*asker) for asker in orjson.loads(values["clients"])
-    )
+    values["clients"] = tuple(Asker(*asker) for asker in orjson.loads(values["clients"]))
     return Job(**values)
 
 
@@ -33,9 +31,7 @@ def _to_row(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _COLUMNS}
     for name in _LISTS:
         # orjson takes a tuple, but no kind of its own of it.
-        values[name] = orjson.dumps(
-            [tuple(x) if isinstance(x, tuple) else x for x in values[name]]
-        ).decode()
+        values[name] = orjson.dumps([tuple(x) if isinstance(x, tuple) else x for x in values[name]]).decode()
     return {**values, "state": job.state.value, "priority": int(job.priority)}
 
 
@@ -44,16 +40,12 @@ def _lock(connection: Connection, suffix: str = "") -> str:
 
 
 async def by_hash(connection: Connection, audio_hash: str) -> Job | None:
-    row = await connection.fetch_one(
-        f"{_SELECT} WHERE audio_hash = :hash", {"hash": audio_hash}
-    )
+    row = await connection.fetch_one(f"{_SELECT} WHERE audio_hash = :hash", {"hash": audio_hash})
     return None if row is None else from_row(row)
 
 
 async def by_hashes(connection: Connection, hashes: Sequence[str]) -> dict[str, Job]:
-    rows = await connection.fetch_all(
-        f"{_SELECT} WHERE audio_hash IN :hashes", {"hashes": hashes}
-    )
+    rows = await connection.fetch_all(f"{_SELECT} WHERE audio_hash IN :hashes", {"hashes": hashes})
     return {row["audio_hash"]: from_row(row) for row in rows}
 
 
@@ -75,9 +67,7 @@ async def locked_by_token(connection: Connection, token_hash: str) -> Job | None
 
 
 async def by_token(connection: Connection, token_hash: str) -> Job | None:
-    row = await connection.fetch_one(
-        f"{_SELECT} WHERE token_hash = :token_hash", {"token_hash": token_hash}
-    )
+    row = await connection.fetch_one(f"{_SELECT} WHERE token_hash = :token_hash", {"token_hash": token_hash})
     return None if row is None else from_row(row)
 
 
@@ -94,18 +84,14 @@ async def insert_missing(connection: Connection, jobs: Iterable[Job]) -> None:
 
 async def save(connection: Connection, jobs: Sequence[Job]) -> None:
     if jobs:
-        changes = ", ".join(
-            f"{name} = :{name}" for name in _COLUMNS if name != "audio_hash"
-        )
+        changes = ", ".join(f"{name} = :{name}" for name in _COLUMNS if name != "audio_hash")
         await connection.execute_many(
             f"UPDATE analysis_jobs SET {changes} WHERE audio_hash = :audio_hash",
             [_to_row(job) for job in jobs],
         )
 
 
-async def page(
-    connection: Connection, state: State | None, limit: int, offset: int
-) -> list[Job]:
+async def page(connection: Connection, state: State | None, limit: int, offset: int) -> list[Job]:
     """Jobs in the order in which they were asked for, latest first."""
     where = "" if state is None else " WHERE state = :state"
     rows = await connection.fetch_all(
@@ -131,9 +117,7 @@ async def count(connection: Connection, state: State | None) -> int:
 async def counts(connection: Connection) -> list[Row]:
     """(state, priority, number of jobs)."""
     return list(
-        await connection.fetch_all(
-            "SELECT state, priority, count(*) FROM analysis_jobs GROUP BY state, priority"
-        )
+        await connection.fetch_all("SELECT state, priority, count(*) FROM analysis_jobs GROUP BY state, priority")
     )
 
 
@@ -188,9 +172,7 @@ async def running(connection: Connection, owner: str) -> list[Job]:
 
 
 async def all_running(connection: Connection) -> list[Job]:
-    rows = await connection.fetch_all(
-        f"{_SELECT} WHERE state = 'running' ORDER BY started_at"
-    )
+    rows = await connection.fetch_all(f"{_SELECT} WHERE state = 'running' ORDER BY started_at")
     return [from_row(row) for row in rows]
 
 
@@ -213,9 +195,7 @@ async def abandoned(connection: Connection, now: int, limit: int) -> list[Job]:
     return [from_row(row) for row in rows]
 
 
-async def hashes_in(
-    connection: Connection, state: State, after: str, limit: int
-) -> list[str]:
+async def hashes_in(connection: Connection, state: State, after: str, limit: int) -> list[str]:
     """Audio hashes of the jobs in one state, in their order, after one of them."""
     return await connection.fetch_values(
         "SELECT audio_hash FROM analysis_jobs WHERE state = :state AND audio_hash > :after"
@@ -226,7 +206,5 @@ async def hashes_in(
 
 async def has_active(connection: Connection) -> bool:
     states = sorted(state.value for state in ACTIVE)
-    row = await connection.fetch_one(
-        "SELECT 1 FROM analysis_jobs WHERE state IN :states LIMIT 1", {"states": states}
-    )
+    row = await connection.fetch_one("SELECT 1 FROM analysis_jobs WHERE state IN :states LIMIT 1", {"states": states})
     return row is not None

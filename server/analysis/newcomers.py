@@ -13,9 +13,7 @@ from server.events.consumer import Consumer
 from server.events.log import EventLog
 from server.events.model import Entry, Event
 
-_TRACK_EVENTS = frozenset(
-    {"track:added", "track:updated", "track:moved", "track:restored"}
-)
+_TRACK_EVENTS = frozenset({"track:added", "track:updated", "track:moved", "track:restored"})
 _RETURNS = frozenset(
     {
         "track:moved",
@@ -30,9 +28,7 @@ _BATCH = 500
 class Newcomers(Consumer):
     name = "analysis of new tracks"
 
-    def __init__(
-        self, queue: Queue, event_log: EventLog, bus: Bus, *, is_automatic: bool
-    ):
+    def __init__(self, queue: Queue, event_log: EventLog, bus: Bus, *, is_automatic: bool):
         super().__init__(queue.uow, event_log, bus)
         self._queue = queue
         self._is_automatic = is_automatic
@@ -40,16 +36,9 @@ class Newcomers(Consumer):
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
         if any(entry.name in _RETURNS for entry in entries):
             tx.on_commit(self._queue.review_missing)
-        changed = [
-            id_
-            for entry in entries
-            if entry.name in _TRACK_EVENTS
-            for id_ in entry.data["ids"]
-        ]
+        changed = [id_ for entry in entries if entry.name in _TRACK_EVENTS for id_ in entry.data["ids"]]
         unique = list(dict.fromkeys(changed))
-        batches = [
-            unique[start : start + _BATCH] for start in range(0, len(unique), _BATCH)
-        ]
+        batches = [unique[start : start + _BATCH] for start in range(0, len(unique), _BATCH)]
         hashes: list[str] = []
         for ids in batches:
             hashes += await self._ask_for(tx, ids)
@@ -59,20 +48,10 @@ class Newcomers(Consumer):
 
     async def _ask_for(self, tx: Transaction[Event], ids: Sequence[str]) -> list[str]:
         """Queue the audios of tracks; returns all of them, also those of missing files."""
-        rows = [
-            row
-            for row in await self._queue.tracks.by_ids(tx, ids)
-            if row["audio_hash"] is not None
-        ]
-        present = list(
-            dict.fromkeys(
-                row["audio_hash"] for row in rows if row["missing_since"] is None
-            )
-        )
+        rows = [row for row in await self._queue.tracks.by_ids(tx, ids) if row["audio_hash"] is not None]
+        present = list(dict.fromkeys(row["audio_hash"] for row in rows if row["missing_since"] is None))
         if self._is_automatic and present:
             # A job that failed or was cancelled isn't started again by itself.
             revives = frozenset({State.COMPLETED, State.FILE_MISSING})
-            await self._queue.add(
-                tx, present, Wish(FIRST, Priority.NORMAL, revives=revives)
-            )
+            await self._queue.add(tx, present, Wish(FIRST, Priority.NORMAL, revives=revives))
         return list(dict.fromkeys(row["audio_hash"] for row in rows))

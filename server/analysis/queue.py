@@ -55,27 +55,15 @@ class Queue:
         Returns audio hash → its job.
         """
         now = self.clock.now_ms()
-        stored = await (
-            self.results.done if wish.again_unsupported else self.results.stages
-        )(tx, hashes)
-        await job_store.insert_missing(
-            tx, [jobs.fresh(audio_hash, now) for audio_hash in sorted(set(hashes))]
-        )
+        stored = await (self.results.done if wish.again_unsupported else self.results.stages)(tx, hashes)
+        await job_store.insert_missing(tx, [jobs.fresh(audio_hash, now) for audio_hash in sorted(set(hashes))])
         before = await job_store.locked(tx, hashes)
         after = {}
         for audio_hash, job in before.items():
-            wanted = [
-                stage
-                for stage in wish.stages
-                if stage not in stored.get(audio_hash, ())
-            ]
+            wanted = [stage for stage in wish.stages if stage not in stored.get(audio_hash, ())]
             is_closed = job.is_terminal and job.state not in wish.revives
             after[audio_hash] = (
-                job
-                if is_closed
-                else jobs.requested(
-                    job, wanted, wish.priority, wish.asker if wanted else None, now
-                )
+                job if is_closed else jobs.requested(job, wanted, wish.priority, wish.asker if wanted else None, now)
             )
         await self.save(tx, [(before[key], job) for key, job in after.items()])
         return after
@@ -89,11 +77,7 @@ class Queue:
                 tx.on_commit(self.woken.set)
             if after.is_terminal and not before.is_terminal:
                 tx.on_commit(self.woken.set)
-                kind = (
-                    events.AnalysisComplete
-                    if after.state is State.COMPLETED
-                    else events.AnalysisFailed
-                )
+                kind = events.AnalysisComplete if after.state is State.COMPLETED else events.AnalysisFailed
                 tx.emit(
                     kind(
                         job=after.as_json(),
@@ -103,17 +87,11 @@ class Queue:
 
     async def started(self, tx: Tx, job: Job) -> None:
         tx.emit(
-            events.AnalysisStarted(
-                job=job.as_json(), track_ids=await self.track_ids(tx, job.audio_hash)
-            ),
+            events.AnalysisStarted(job=job.as_json(), track_ids=await self.track_ids(tx, job.audio_hash)),
         )
 
-    async def track_ids(
-        self, connection: Connection, audio_hash: str
-    ) -> tuple[str, ...]:
-        return tuple(
-            row["id"] for row in await self.tracks.like(connection, [audio_hash], [])
-        )
+    async def track_ids(self, connection: Connection, audio_hash: str) -> tuple[str, ...]:
+        return tuple(row["id"] for row in await self.tracks.like(connection, [audio_hash], []))
 
     async def get(self, audio_hash: str) -> Job | None:
         return await job_store.by_hash(self._database.direct, audio_hash)

@@ -59,9 +59,7 @@ class Reach:
     def lost(self, detail: str) -> None:
         """It doesn't answer: jobs wait until it does."""
         if self._is_there is not False:
-            logger.warning(
-                "the analysis server is away; jobs wait for it", detail=detail
-            )
+            logger.warning("the analysis server is away; jobs wait for it", detail=detail)
         self._is_there, self._detail = False, detail
         self._next_look = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, self._pace.longest_away)

@@ -20,14 +20,10 @@ Found = dict[Stage, tuple[Status, Mapping[str, Any], int]]
 async def take_turn(connection: Connection) -> None:
     """Hold others back who would show results until this transaction ends; in SQLite there is one writer anyway."""
     if connection.dialect is Dialect.POSTGRES:
-        await connection.fetch_all(
-            "SELECT pg_advisory_xact_lock(hashtext('analysis results'))"
-        )
+        await connection.fetch_all("SELECT pg_advisory_xact_lock(hashtext('analysis results'))")
 
 
-async def put(
-    connection: Connection, audio_hash: str, finding: Finding, now: int
-) -> bool:
+async def put(connection: Connection, audio_hash: str, finding: Finding, now: int) -> bool:
     """Store what a stage found, in place of what was there; False when it was there already, just so."""
     changed = await connection.execute(
         """
@@ -66,12 +62,8 @@ async def _put_beats(connection: Connection, audio_hash: str, finding: Finding) 
     )
 
 
-async def _put_waveforms(
-    connection: Connection, audio_hash: str, waveforms: Sequence[Waveform]
-) -> None:
-    await connection.execute(
-        "DELETE FROM analysis_waveforms WHERE audio_hash = :hash", {"hash": audio_hash}
-    )
+async def _put_waveforms(connection: Connection, audio_hash: str, waveforms: Sequence[Waveform]) -> None:
+    await connection.execute("DELETE FROM analysis_waveforms WHERE audio_hash = :hash", {"hash": audio_hash})
     await connection.execute_many(
         """
         INSERT INTO analysis_waveforms (audio_hash, zoom_level, num_pixels, samples_per_pixel, etag, planes)
@@ -107,9 +99,7 @@ async def found(connection: Connection, hashes: Sequence[str]) -> dict[str, Foun
     return by_hash
 
 
-async def stages(
-    connection: Connection, hashes: Sequence[str]
-) -> dict[str, set[Stage]]:
+async def stages(connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
     """The stages that are stored of several audios, unsupported ones included."""
     rows = await connection.fetch_all(
         "SELECT audio_hash, stage FROM analysis_results WHERE audio_hash IN :hashes",
@@ -121,9 +111,7 @@ async def stages(
     return by_hash
 
 
-async def with_stage(
-    connection: Connection, stage: Stage, after: str, limit: int
-) -> list[str]:
+async def with_stage(connection: Connection, stage: Stage, after: str, limit: int) -> list[str]:
     """Audio hashes that have a stage, in their order, after one of them."""
     return await connection.fetch_values(
         "SELECT audio_hash FROM analysis_results WHERE stage = :stage AND audio_hash > :after"
@@ -132,22 +120,16 @@ async def with_stage(
     )
 
 
-async def beats(
-    connection: Connection, audio_hash: str
-) -> tuple[array[float], array[float]] | None:
+async def beats(connection: Connection, audio_hash: str) -> tuple[array[float], array[float]] | None:
     """Beats and downbeats in seconds; None when the audio isn't analysed."""
     row = await connection.fetch_one(
         "SELECT beats, downbeats FROM analysis_beats WHERE audio_hash = :hash",
         {"hash": audio_hash},
     )
-    return (
-        None if row is None else (_unpacked(row["beats"]), _unpacked(row["downbeats"]))
-    )
+    return None if row is None else (_unpacked(row["beats"]), _unpacked(row["downbeats"]))
 
 
-async def waveforms(
-    connection: Connection, audio_hash: str, zoom: int | None
-) -> list[Waveform]:
+async def waveforms(connection: Connection, audio_hash: str, zoom: int | None) -> list[Waveform]:
     """All zoom levels, or the one that is asked for."""
     where = "" if zoom is None else " AND zoom_level = :zoom"
     rows = await connection.fetch_all(

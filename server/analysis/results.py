@@ -37,35 +37,23 @@ class Results:
         await store.take_turn(tx)
         found = await store.found(tx, hashes)
         if found:
-            await self._tracks.show_analysis(
-                tx, {key: track_values(values) for key, values in found.items()}
-            )
+            await self._tracks.show_analysis(tx, {key: track_values(values) for key, values in found.items()})
 
-    async def stages(
-        self, connection: Connection, hashes: Sequence[str]
-    ) -> dict[str, set[Stage]]:
+    async def stages(self, connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
         """Audio hash → stages that are stored, unsupported ones included."""
         return await store.stages(connection, hashes)
 
-    async def done(
-        self, connection: Connection, hashes: Sequence[str]
-    ) -> dict[str, set[Stage]]:
+    async def done(self, connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
         """Audio hash → stages that were really done."""
         found = await store.found(connection, hashes)
         return {
-            audio_hash: {
-                stage
-                for stage, (status, _, _) in values.items()
-                if status is Status.DONE
-            }
+            audio_hash: {stage for stage, (status, _, _) in values.items() if status is Status.DONE}
             for audio_hash, values in found.items()
         }
 
     async def found(self, audio_hash: str) -> store.Found:
         """Everything but beats and waveforms: stage → status, data, and when (Unix ms)."""
-        return (await store.found(self._database.direct, [audio_hash])).get(
-            audio_hash, {}
-        )
+        return (await store.found(self._database.direct, [audio_hash])).get(audio_hash, {})
 
     async def with_stage(self, stage: Stage, after: str, limit: int) -> list[str]:
         return await store.with_stage(self._database.direct, stage, after, limit)

@@ -23,9 +23,7 @@ from server.companions.supervisor import Unmanaged
 _TAG = "analysis"
 
 
-def routes(
-    analysis: AnalysisService, intake: Intake, companions: CompanionService
-) -> Sequence[Route]:
+def routes(analysis: AnalysisService, intake: Intake, companions: CompanionService) -> Sequence[Route]:
     async def request_analysis(call: Call) -> Answer:
         """Ask for the analysis of tracks; what is stored already isn't done again.
 
@@ -44,14 +42,10 @@ def routes(
         if ids is None:
             ids = await analysis.matching(body["filter"])
         result = await analysis.request(ids, wish)
-        answer = _requested(
-            result.jobs, result.accepted, result.skipped, result.skipped_count
-        )
+        answer = _requested(result.jobs, result.accepted, result.skipped, result.skipped_count)
         return accepted(
             answer,
-            _location(result.jobs[0])
-            if result.accepted == 1
-            else "/api/analysis/queue",
+            _location(result.jobs[0]) if result.accepted == 1 else "/api/analysis/queue",
         )
 
     async def list_jobs(call: Call) -> Answer:
@@ -61,9 +55,7 @@ def routes(
             call.query["limit"],
             call.query["status"],
         )
-        found, total = await analysis.page(
-            State(status) if status else None, page, limit
-        )
+        found, total = await analysis.page(State(status) if status else None, page, limit)
         return Answer(
             data=[job.as_json() for job in found],
             pagination=Pagination(limit, total, page),
@@ -156,9 +148,7 @@ def routes(
     ]  # fmt: skip
 
 
-def _requested(
-    jobs: list[Job], count: int, skipped: list[dict[str, str]], skipped_count: int
-) -> dict[str, object]:
+def _requested(jobs: list[Job], count: int, skipped: list[dict[str, str]], skipped_count: int) -> dict[str, object]:
     return {
         "accepted": count,
         "jobs": [job.as_json() for job in jobs],

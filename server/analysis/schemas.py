@@ -20,9 +20,7 @@ class RequestBody(StrictSchema):
     """Which tracks, by one of `track_id`, `track_ids` and `filter`; which stages; how urgently."""
 
     track_id = Id(load_default=None)
-    track_ids = fields.List(
-        Id(), validate=validate.Length(1, 100_000), load_default=None
-    )
+    track_ids = fields.List(Id(), validate=validate.Length(1, 100_000), load_default=None)
     filter = fields.Nested(BulkFilter, load_default=None)
     stages = fields.List(
         Text(validate=validate.OneOf([stage.value for stage in Stage])),
@@ -39,20 +37,12 @@ class RequestBody(StrictSchema):
 
     @validates_schema
     def _is_one_selection(self, data: Mapping[str, Any], **_: Any) -> None:
-        if (
-            sum(
-                data.get(name) is not None
-                for name in ("track_id", "track_ids", "filter")
-            )
-            != 1
-        ):
+        if sum(data.get(name) is not None for name in ("track_id", "track_ids", "filter")) != 1:
             raise ValidationError("give one of track_id, track_ids and filter")
 
 
 class JobsQuery(StrictSchema):
-    status = Text(
-        validate=validate.OneOf([state.value for state in State]), load_default=None
-    )
+    status = Text(validate=validate.OneOf([state.value for state in State]), load_default=None)
     page = integer(1, 10_000_000, load_default=1)
     limit = integer(1, 1000, load_default=50)
 
@@ -71,9 +61,7 @@ class AnalysisJob(Schema):
     audio_hash = fields.String(required=True)
     status = fields.String(required=True, metadata={"description": ", ".join(State)})
     priority = fields.String(required=True)
-    stages = fields.List(
-        fields.String(), required=True, metadata={"description": "still to come"}
-    )
+    stages = fields.List(fields.String(), required=True, metadata={"description": "still to come"})
     attempts = fields.Integer(required=True, metadata={"description": "that failed"})
     error = fields.String(required=True, allow_none=True)
     retry_at = fields.DateTime(required=True, allow_none=True)
@@ -85,9 +73,7 @@ class AnalysisJob(Schema):
 
 class StageResult(Schema):
     stage = fields.String(required=True)
-    status = fields.String(
-        required=True, metadata={"description": "done or unsupported"}
-    )
+    status = fields.String(required=True, metadata={"description": "done or unsupported"})
     analyzed_at = fields.DateTime(required=True)
     data = fields.Dict(required=True)
 
@@ -103,17 +89,13 @@ class Skipped(Schema):
 
 
 class RequestedOut(Schema):
-    accepted = fields.Integer(
-        required=True, metadata={"description": "audios that were asked for"}
-    )
+    accepted = fields.Integer(required=True, metadata={"description": "audios that were asked for"})
     jobs = fields.List(
         fields.Nested(AnalysisJob),
         required=True,
         metadata={"description": "the first 100 of them"},
     )
-    skipped = fields.List(
-        fields.Nested(Skipped), required=True, metadata={"description": "the first 100"}
-    )
+    skipped = fields.List(fields.Nested(Skipped), required=True, metadata={"description": "the first 100"})
     skipped_count = fields.Integer(required=True)
 
 
@@ -141,9 +123,7 @@ class QueueOut(Schema):
         metadata={"description": "of what waits or runs"},
     )
     running = fields.List(fields.Nested(AnalysisJob), required=True)
-    rate_per_minute = fields.Float(
-        required=True, metadata={"description": "over the last ten minutes"}
-    )
+    rate_per_minute = fields.Float(required=True, metadata={"description": "over the last ten minutes"})
     eta_seconds = fields.Integer(required=True, allow_none=True)
     server = fields.Nested(ServerStanding, required=True)
 
@@ -188,9 +168,7 @@ class BeatsOut(Schema):
 
 class DownbeatsOut(Schema):
     track_id = fields.String(required=True)
-    downbeats = fields.List(
-        fields.Float(), required=True, metadata={"description": "s"}
-    )
+    downbeats = fields.List(fields.Float(), required=True, metadata={"description": "s"})
 
 
 class StemsOut(Schema):

@@ -126,14 +126,8 @@ class AnalysisService:
             async with self._queue.uow() as tx:
                 rows = {row["id"]: row for row in await self._tracks.by_ids(tx, batch)}
                 if unknown := [id_ for id_ in batch if id_ not in rows]:
-                    raise errors.Invalid.field(
-                        "track_ids", f"there is no track {', '.join(unknown[:5])}"
-                    )
-                known = [
-                    row["audio_hash"]
-                    for row in rows.values()
-                    if row["audio_hash"] is not None
-                ]
+                    raise errors.Invalid.field("track_ids", f"there is no track {', '.join(unknown[:5])}")
+                known = [row["audio_hash"] for row in rows.values() if row["audio_hash"] is not None]
                 skipped += [
                     {"track_id": row["id"], "reason": NotHashed.code}
                     for row in rows.values()
@@ -152,9 +146,7 @@ class AnalysisService:
         where: Where = self._tracks.condition(filters)
         ids = await self._tracks.ids_where(where)
         if len(ids) > MAX_REQUEST:
-            raise errors.Invalid.field(
-                "filter", f"selects {len(ids)} tracks; the limit is {MAX_REQUEST}"
-            )
+            raise errors.Invalid.field("filter", f"selects {len(ids)} tracks; the limit is {MAX_REQUEST}")
         return ids
 
     # -- jobs
@@ -175,9 +167,7 @@ class AnalysisService:
             await self._queue.results.found(job_id),
         )
 
-    async def page(
-        self, state: State | None, page: int, limit: int
-    ) -> tuple[list[Job], int]:
+    async def page(self, state: State | None, page: int, limit: int) -> tuple[list[Job], int]:
         connection = self._queue.direct
         found = await job_store.page(connection, state, limit, (page - 1) * limit)
         return found, await job_store.count(connection, state)
@@ -231,10 +221,7 @@ class AnalysisService:
             answer = await self._broker.reach.look()
         except Away:
             answer = {}
-        known = {
-            name: answer.get(name)
-            for name in ("version", "jobs_queued", "jobs_processing")
-        }
+        known = {name: answer.get(name) for name in ("version", "jobs_queued", "jobs_processing")}
         return {**self._broker.reach.as_json(), **known}
 
     # -- what was found
@@ -242,43 +229,27 @@ class AnalysisService:
     async def beats(self, track_id: str) -> tuple[array[float], array[float]]:
         """Beats and downbeats in seconds. Raises `NotFound`, `BeatsNotReady`."""
         row = await self._tracks.row(track_id)
-        found = (
-            await self._queue.results.beats(row["audio_hash"])
-            if row["audio_hash"]
-            else None
-        )
+        found = await self._queue.results.beats(row["audio_hash"]) if row["audio_hash"] else None
         if found is None:
             raise await self._not_ready(BeatsNotReady, row)
         return found
 
-    async def beats_of(
-        self, audio_hash: str
-    ) -> tuple[array[float], array[float]] | None:
+    async def beats_of(self, audio_hash: str) -> tuple[array[float], array[float]] | None:
         """Beats and downbeats of an audio, in seconds; None when it isn't analysed yet."""
         return await self._queue.results.beats(audio_hash)
 
-    async def waveforms(
-        self, track_id: str, zoom: int | None = None
-    ) -> tuple[str, list[Waveform]]:
+    async def waveforms(self, track_id: str, zoom: int | None = None) -> tuple[str, list[Waveform]]:
         """The audio hash and its waveforms, at one zoom level or at all. Raises `NotFound`, `WaveformNotReady`."""
         row = await self._tracks.row(track_id)
-        found = (
-            await self._queue.results.waveforms(row["audio_hash"], zoom)
-            if row["audio_hash"]
-            else []
-        )
+        found = await self._queue.results.waveforms(row["audio_hash"], zoom) if row["audio_hash"] else []
         if not found:
             raise await self._not_ready(WaveformNotReady, row)
         return row["audio_hash"], found
 
-    async def _not_ready(
-        self, kind: type[errors.MismoError], row: Row
-    ) -> errors.MismoError:
+    async def _not_ready(self, kind: type[errors.MismoError], row: Row) -> errors.MismoError:
         job = await self._queue.get(row["audio_hash"]) if row["audio_hash"] else None
         state = None if job is None else job.state.value
-        doing = (
-            "nobody has asked for it" if state is None else f"its analysis is {state}"
-        )
+        doing = "nobody has asked for it" if state is None else f"its analysis is {state}"
         return kind(f"track {row['id']} has none: {doing}", extra={"job_state": state})
 
     # -- stems

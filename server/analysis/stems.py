@@ -71,9 +71,7 @@ class StemCache:
 
     async def put(self, audio_hash: str) -> Stems:
         """Show what was gathered in the staging folder, in place of older stems, and make room for it."""
-        await self._files.call(
-            _replace, self.staging(audio_hash), self.folder / _checked(audio_hash)
-        )
+        await self._files.call(_replace, self.staging(audio_hash), self.folder / _checked(audio_hash))
         await self.sweep()
         found = await self.get(audio_hash)
         if found is None:
@@ -91,9 +89,7 @@ class StemCache:
         return Stems(files, expires_at)
 
     async def sweep(self) -> None:
-        await self._files.call(
-            _sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes
-        )
+        await self._files.call(_sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes)
 
 
 def urls(track_id: str, stems: Stems) -> dict[str, str]:
@@ -118,9 +114,7 @@ def _checked(audio_hash: str) -> str:
 def _look(folder: Path) -> tuple[dict[str, Path], int]:
     try:
         made = folder.stat().st_mtime_ns // 1_000_000
-        return {
-            file.stem: file for file in sorted(folder.iterdir()) if file.stem in NAMES
-        }, made
+        return {file.stem: file for file in sorted(folder.iterdir()) if file.stem in NAMES}, made
     except FileNotFoundError:
         return {}, 0
 

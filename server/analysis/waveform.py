@@ -61,18 +61,11 @@ def read(data: Mapping[str, Any]) -> Waveform:
     pixels = wire.whole(data, "num_pixels", 1, _MOST_PIXELS)
     samples = wire.number(data, "samples_per_pixel", 0, 1e9)
     if zoom is None or pixels is None or samples is None:
-        raise errors.Invalid.field(
-            "waveforms", "each needs zoom_level, num_pixels and samples_per_pixel"
-        )
-    planes = [
-        _plane(data, f"{band}_freq_{measure}", pixels) for band, measure in PLANES
-    ]
+        raise errors.Invalid.field("waveforms", "each needs zoom_level, num_pixels and samples_per_pixel")
+    planes = [_plane(data, f"{band}_freq_{measure}", pixels) for band, measure in PLANES]
     lists = [plane for plane in planes if not isinstance(plane, bytes)]
     scale = 255.0 if _are_shares(lists) else 1.0
-    content = b"".join(
-        plane if isinstance(plane, bytes) else _to_bytes(plane, scale)
-        for plane in planes
-    )
+    content = b"".join(plane if isinstance(plane, bytes) else _to_bytes(plane, scale) for plane in planes)
     return Waveform(zoom, pixels, samples, content)
 
 
@@ -91,9 +84,7 @@ def _plane(data: Mapping[str, Any], name: str, pixels: int) -> bytes | Sequence[
     else:
         raise errors.Invalid.field(name, "must be a list of numbers, or base64")
     if size != pixels:
-        raise errors.Invalid.field(
-            name, f"has {size} values where num_pixels is {pixels}"
-        )
+        raise errors.Invalid.field(name, f"has {size} values where num_pixels is {pixels}")
     return content if isinstance(value, str) else value
 
 

@@ -16,9 +16,7 @@ from server import errors
 DAY_SECONDS = 86_400.0
 
 
-def number(
-    data: Mapping[str, Any], name: str, lowest: float, highest: float
-) -> float | None:
+def number(data: Mapping[str, Any], name: str, lowest: float, highest: float) -> float | None:
     """A finite number in a range; None where it is null or absent."""
     value = data.get(name)
     if value is None:
@@ -49,9 +47,7 @@ def text(data: Mapping[str, Any], name: str, longest: int) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > longest or "\0" in value:
-        raise errors.Invalid.field(
-            name, f"must be text of at most {longest} characters"
-        )
+        raise errors.Invalid.field(name, f"must be text of at most {longest} characters")
     return value
 
 
@@ -67,9 +63,7 @@ def times(data: Mapping[str, Any], name: str, most: int) -> array[float]:
     for place, value in enumerate(values):
         position = _in_range(value, f"{name}[{place}]", 0, DAY_SECONDS)
         if position < before:
-            raise errors.Invalid.field(
-                f"{name}[{place}]", "must not be before the one that precedes it"
-            )
+            raise errors.Invalid.field(f"{name}[{place}]", "must not be before the one that precedes it")
         found.append(position)
         before = position
     return found
@@ -92,14 +86,8 @@ def items(data: Mapping[str, Any], name: str, most: int) -> Sequence[Any]:
 
 
 def _in_range(value: Any, name: str, lowest: float, highest: float) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-    ):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise errors.Invalid.field(name, "must be a finite number")
     if not lowest <= value <= highest:
-        raise errors.Invalid.field(
-            name, f"must be between {lowest:g} and {highest:g}, not {value:g}"
-        )
+        raise errors.Invalid.field(name, f"must be between {lowest:g} and {highest:g}, not {value:g}")
     return float(value)

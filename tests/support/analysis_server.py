@@ -35,12 +35,8 @@ def waveform(zoom: int) -> dict[str, Any]:
     """A ramp in each plane, which differ by their first byte."""
     pixels = PIXELS[zoom]
     planes = {
-        f"{band}_freq_{measure}": base64.b64encode(
-            bytes((first + n) % 256 for n in range(pixels))
-        ).decode()
-        for first, (band, measure) in enumerate(
-            itertools.product(("low", "mid", "high"), ("amplitude", "intensity"))
-        )
+        f"{band}_freq_{measure}": base64.b64encode(bytes((first + n) % 256 for n in range(pixels))).decode()
+        for first, (band, measure) in enumerate(itertools.product(("low", "mid", "high"), ("amplitude", "intensity")))
     }
     return {
         "zoom_level": zoom,
@@ -119,18 +115,12 @@ class AnalysisServer:
             form = await request.post()
             uploaded = form["file"]
             assert isinstance(uploaded, web.FileField)
-            fields: dict[str, Any] = {
-                name: value for name, value in form.items() if name != "file"
-            }
+            fields: dict[str, Any] = {name: value for name, value in form.items() if name != "file"}
             fields["options"] = orjson.loads(str(fields["options"]))
             content: bytes | None = uploaded.file.read()
         else:
             fields, content = await request.json(loads=orjson.loads), None
-        stages = [
-            name
-            for name, wanted in fields["options"].items()
-            if wanted and name != "all"
-        ]
+        stages = [name for name, wanted in fields["options"].items() if wanted and name != "all"]
         job = Ordered(
             f"j{next(self._numbers)}",
             fields["track_hash"],
@@ -190,9 +180,7 @@ class AnalysisServer:
         assert self.session is not None
         content = io.BytesIO(body) if isinstance(body, bytes) else body
         try:
-            async with self.session.post(
-                url, data=content, headers={"Content-Type": "application/json"}
-            ) as answer:
+            async with self.session.post(url, data=content, headers={"Content-Type": "application/json"}) as answer:
                 status = answer.status
         except aiohttp.ClientError:
             status = 0
@@ -217,9 +205,7 @@ async def silent(_: AnalysisServer, __: Ordered) -> None:
 
 
 @asynccontextmanager
-async def analysis_server(
-    work: Work = good, port: int = 0
-) -> AsyncIterator[AnalysisServer]:
+async def analysis_server(work: Work = good, port: int = 0) -> AsyncIterator[AnalysisServer]:
     server = AnalysisServer(work)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_get("/health", server.health)
