@@ -30,6 +30,7 @@ async def library_state(mismo: Running) -> Any:
     tracks = (await mismo.client.get("/api/tracks", limit=1000, sort="relative_path"))["data"]
     lists = (await mismo.client.get("/api/playlists"))["data"]
     contents = [(await mismo.client.get(f"/api/playlists/{item['id']}"))["data"] for item in lists]
+    contents += [(await mismo.client.get(f"/api/tracks/{track['id']}"))["data"] for track in tracks]
     return _without_change_times(tracks), _without_change_times(contents)
 
 
@@ -71,6 +72,7 @@ async def test_resolution_merges_repoints_deletes_and_is_undone_whole(mismo: Run
     await mismo.client.patch(f"/api/tracks/{third}", {"rating": 5, "label": "Kompakt", "is_favorite": True})
     playlist = (await mismo.client.post("/api/playlists", {"name": "Set", "type": "static"}, status=201))["data"]
     await mismo.client.post(f"/api/playlists/{playlist['id']}/tracks", {"track_ids": [second, keep, third]}, status=201)
+    await mismo.client.put(f"/api/tracks/{second}/hot-cues/3", {"position": 1.5, "name": "Drop"})
     before, files, audio = await library_state(mismo), tree(music), audio_on_disk(music)
     choice = {"canonical_track_id": keep, "delete_files": True}
     url = f"/api/duplicates/{group['id']}/resolve"
@@ -86,6 +88,7 @@ async def test_resolution_merges_repoints_deletes_and_is_undone_whole(mismo: Run
     kept = (await mismo.client.get(f"/api/tracks/{keep}"))["data"]
     seen = {name: kept[name] for name in ("rating", "color_tag", "tags", "label", "is_favorite")}
     assert seen == {"rating": 5, "color_tag": "red", "tags": ["peak"], "label": "Kompakt", "is_favorite": True}
+    assert [(cue["index"], cue["name"]) for cue in kept["hot_cues"]] == [(3, "Drop")]
     entries = (await mismo.client.get(f"/api/playlists/{playlist['id']}"))["data"]["entries"]
     assert [entry["track_id"] for entry in entries] == [keep, keep, keep]
     undone = (await mismo.client.post(f"/api/duplicates/{group['id']}/undo", status=202))["data"]
