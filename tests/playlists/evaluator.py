@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -80,7 +80,7 @@ class Library:
         if op is Op.BPM_COMPATIBLE:
             assert isinstance(value, Tempo)
             return any(low <= actual <= high for low, high in value.ranges)
-        return {
+        compared: dict[Op, Callable[[], bool]] = {
             Op.IS: lambda: actual == value,
             Op.GT: lambda: actual > value,
             Op.GTE: lambda: actual >= value,
@@ -89,7 +89,8 @@ class Library:
             Op.BEFORE: lambda: actual < value,
             Op.AFTER: lambda: actual > value,
             Op.BETWEEN: lambda: value[0] <= actual <= value[1],
-        }[op]()
+        }
+        return compared[op]()
 
     def _value(self, field: Field, row: Row) -> Any:
         """What the track's resource shows under the field's name."""

@@ -15,7 +15,7 @@ from tests.playlists.test_lists import entries_of, made
 from tests.support import sound
 from tests.support.application import Running
 
-TRACKS = [
+TRACKS: list[dict[str, Any]] = [
     {"path": "House/Björk - Jóga.mp3", "title": "Jóga", "artist": "Björk", "duration_seconds": 300.4},
     {"path": "House/02 #1 Hit.mp3", "title": "#1 Hit", "artist": "A", "duration_seconds": 200.0},
     {"path": "#first.mp3", "title": "First", "artist": "B", "duration_seconds": 100.0},
