@@ -18,7 +18,7 @@ COUNTED = 5_000
 EARLY = 50
 EARLY_LOOKED_AT = 200
 # With fewer whole words than this, fragments are looked for; and so many of them at most.
-FEW = 100
+FEW = 20
 FRAGMENTS = 500
 # Where a word is found decides how much it counts; elsewhere it counts nothing.
 WEIGHTS = (("title_fold", 8), ("artist_fold", 8), ("album_fold", 3), ("genre_fold", 2))

@@ -219,7 +219,7 @@ async def test_fragments_follow_the_words_page_by_page(shelf: Shelf) -> None:
     await shelf.put(*named([f"microwave {number}" for number in range(30)]))
     found: list[str] = []
     for page in range(1, 10):
-        answer = await shelf.mismo.client.get("/api/tracks/search", q="wave", limit=20, page=page)
+        answer = await shelf.mismo.client.get("/api/tracks/search", q="wave", limit=7, page=page)
         assert answer["pagination"]["total"] == FEW + 29
         found += [track["title"] for track in answer["data"]]
     assert len(found) == len(set(found)) == FEW + 29
