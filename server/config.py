@@ -193,6 +193,8 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
 
 
 def _read(env: environs.Env, file: Path) -> None:
+    if file == Path(os.devnull):
+        return  # how one says "none at all"
     try:
         if not file.is_file():
             raise errors.StartupError(f"there is no file {file}")

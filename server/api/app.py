@@ -44,7 +44,8 @@ def build(routes: Sequence[Route], floor: Floor, handlers: Sequence[tuple[str, s
     # The routes cap bodies themselves, each at its own limit and before anything is kept.
     app = web.Application(middlewares=[_middleware(floor)], client_max_size=0)
     inputs, cache = Inputs(), AnswerCache()
-    for route in routes:
+    # aiohttp tries paths with parameters in the order they came: the short ones are asked for most.
+    for route in sorted(routes, key=lambda route: route.path.count("/")):
         endpoint = Endpoint(route, floor.log, floor.idempotency, inputs, cache)
         for prefix in [""] if route.is_root else PREFIXES:
             app.router.add_route(route.method, prefix + route.pattern, endpoint.serve)

@@ -56,8 +56,10 @@ class Guard:
     def check_origin(self, request: web.Request) -> None:
         """Refuses another site's page that wants to change something, or to open a websocket."""
         origin = request.headers.get("Origin")
+        if origin is None:
+            return
         is_websocket = request.headers.get("Upgrade", "").casefold() == "websocket"
-        if origin is None or (request.method in SAFE_METHODS and not is_websocket):
+        if request.method in SAFE_METHODS and not is_websocket:
             return
         if origin not in self.cors_origins and not self._is_own_origin(origin):
             raise errors.OriginNotAllowed

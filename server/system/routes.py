@@ -106,7 +106,7 @@ def _fixed(body: bytes, content_type: str, headers: Mapping[str, str] | None = N
 
 
 def page_policy(page: str) -> str:
-    """What a browser may run and load for the page: its own script and style, known by their hashes, and this server."""
+    """What a browser may run and load for the page: its own script and style (by their hashes), and this server."""
     return "; ".join(
         [
             "default-src 'none'",
