@@ -24,7 +24,7 @@ class Gate:
         self.opened_files: list[bytes] = []
         self._free = free
         self._read = server.app.workers.read
-        server.app.workers.read = self  # type: ignore[assignment,method-assign] # in front of the real pool
+        server.app.workers.read = self  # type: ignore[method-assign] # in front of the real pool
 
     async def __call__(self, request: Request) -> list[Outcome]:
         if self._free <= 0:
