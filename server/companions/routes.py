@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from marshmallow import Schema, fields
 
 from server import errors
-from server.api.answer import Answer, accepted, ok
+from server.api.answer import Answer, Pagination, accepted, ok
 from server.api.route import Call, Route
 from server.companions.model import Status
 from server.companions.service import Action, CompanionService
@@ -34,7 +34,8 @@ class Companion(Schema):
 def routes(companions: CompanionService) -> Sequence[Route]:
     async def list_companions(_: Call) -> Answer:
         """The companion processes: the analysis server, and the audio engine."""
-        return ok([status.as_json() for status in companions.all()])
+        found = [status.as_json() for status in companions.all()]
+        return Answer(data=found, pagination=Pagination(len(found), len(found), 1))
 
     async def get_companion(call: Call) -> Answer:
         """One companion process."""
@@ -54,7 +55,7 @@ def routes(companions: CompanionService) -> Sequence[Route]:
 
     companion, failures = Companion(), [errors.NotFound, Unmanaged]
     return [
-        Route("GET", "/companions", list_companions, returns=companion, is_list=True, tag=_TAG),
+        Route("GET", "/companions", list_companions, returns=companion, is_list=True, is_paged=True, tag=_TAG),
         Route("GET", "/companions/{name}", get_companion, returns=companion, tag=_TAG, errors=[errors.NotFound]),
         *(
             Route("POST", f"/companions/{{name}}/{action}", handler, returns=companion, status=202, tag=_TAG,
