@@ -80,9 +80,9 @@ from server.system.health import Check
 from server.system.retention import Retention
 from server.tracks import cue_routes, play_routes
 from server.tracks import routes as track_routes
-from server.tracks.history import HistoryKeeper
 from server.tracks.cues import CueService
 from server.tracks.files import FileService
+from server.tracks.history import HistoryKeeper
 from server.tracks.plays import PlayService
 from server.tracks.service import TrackService
 from server.watching import routes as watch_routes

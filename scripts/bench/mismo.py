@@ -43,7 +43,7 @@ class Mismo:
             **environment,
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "server", "--env-file", os.devnull, "serve", "--port", "0",
+            sys.executable, "-m", "server", "serve", "--port", "0",
             env={**os.environ, **settings}, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
