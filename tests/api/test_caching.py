@@ -10,7 +10,7 @@ from tests.support.application import Running
 from tests.support.client import Response
 
 # What no event tells of can't be kept live by events.
-NO_EVENTS = {"/api/watcher/status"}
+NO_EVENTS = {"/api/watcher/status", "/api/analysis/health"}
 
 
 async def _targets(mismo: Running, music: Path) -> list[tuple[Route, str]]:
