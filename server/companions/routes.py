@@ -56,7 +56,8 @@ def routes(companions: CompanionService) -> Sequence[Route]:
     companion, failures = Companion(), [errors.NotFound, Unmanaged]
     return [
         Route(
-            "GET", "/companions", list_companions, returns=companion, is_list=True, is_paged=True, is_live=True, tag=_TAG
+            "GET", "/companions", list_companions, returns=companion, is_list=True, is_paged=True, is_live=True,
+            tag=_TAG,
         ),
         Route(
             "GET", "/companions/{name}", get_companion, returns=companion, tag=_TAG, errors=[errors.NotFound],
