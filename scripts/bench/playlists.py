@@ -94,13 +94,13 @@ async def _smart(app: App, ids: list[str], lists: int) -> dict[str, Any]:
     ]
     await _refreshed(app, app.log.seq)
     evaluated: list[str] = []
-    evaluate = app.playlists.smart.is_changed
+    evaluate = app.playlists.smart.wanted
 
-    async def counted(connection: Any, playlist: Any) -> bool:
+    async def counted(connection: Any, playlist: Any) -> Any:
         evaluated.append(playlist.id)
         return await evaluate(connection, playlist)
 
-    app.playlists.smart.is_changed = counted  # type: ignore[method-assign] # counts what it passes on
+    app.playlists.smart.wanted = counted  # type: ignore[method-assign] # counts what it passes on
     seq = app.log.seq
     await app.tracks.edit(ids[17], {"rating": 5})
     one_seconds, one_lists = await _refreshed(app, seq)

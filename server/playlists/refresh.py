@@ -170,17 +170,19 @@ class SmartRefresher:
     async def _refresh(self, playlist: Playlist, mark: Pending) -> None:
         # Looked at by a reader first: what hasn't changed shouldn't make the writer wait.
         async with self._database.read() as connection:
-            is_changed = await self._smart.is_changed(connection, playlist)
+            wanted = await self._smart.wanted(connection, playlist)
         async with self._uow() as tx:
             if not await pending.take(tx, mark):
                 return
-            present = await store.locked(tx, playlist.id) if is_changed else playlist
-            if is_changed and present is not None and present.kind is Kind.SMART:
+            present = await store.locked(tx, playlist.id)
+            if present is None or present.criteria != playlist.criteria:
+                return  # deleted, converted, or filled by its new criteria meanwhile
+            if wanted is not None:
                 before = len(tx.events)
-                await self._smart.refresh(tx, present)
+                await self._smart.put(tx, present, wanted)
                 if len(tx.events) > before:
                     await self._mark_dependents(tx, playlist.id)
-            elif not is_changed:
+            else:
                 await store.update(tx, playlist.id, {"last_refreshed": self._clock.now_ms()})
             if criteria_of(playlist).windows:
                 await pending.set_clock(tx, playlist.id, self._next_moment(playlist))

@@ -65,20 +65,27 @@ class SmartLists:
         """How many tracks the rule matches, whatever the limit."""
         return await self._tracks.count_where(connection, self.compiler(connection).rule(criteria.rule))
 
-    async def is_changed(self, connection: Connection, playlist: Playlist) -> bool:
-        """Whether an evaluation would change what is stored."""
+    async def wanted(self, connection: Connection, playlist: Playlist) -> list[Match] | None:
+        """What a smart playlist should hold, or None when that is what is stored."""
         wanted = await self.evaluate(connection, criteria_of(playlist))
         members = await store.members(connection, playlist.id)
-        return [(item.id, milliseconds(item.duration_seconds)) for item in wanted] != [
+        is_changed = [(item.id, milliseconds(item.duration_seconds)) for item in wanted] != [
             (track_id, duration) for _, _, track_id, duration in members
         ]
+        return wanted if is_changed else None
 
     async def refresh(self, tx: Tx, playlist: Playlist) -> Refreshed:
         """Evaluate a smart playlist that the transaction has locked, and store and announce what is different."""
+        return await self.put(tx, playlist, await self.evaluate(tx, criteria_of(playlist)))
+
+    async def put(self, tx: Tx, playlist: Playlist, wanted: Sequence[Match]) -> Refreshed:
+        """Let a smart playlist that the transaction has locked hold what an evaluation found, maybe a moment ago."""
         now = self._clock.now_ms()
-        wanted = await self.evaluate(tx, criteria_of(playlist))
         members = await store.members(tx, playlist.id)
         present = {track_id: (entry_id, rank) for entry_id, rank, track_id, _ in members}
+        # One that was deleted since the evaluation has left every list already, and must not come back.
+        known = await self._tracks.briefs(tx, [match.id for match in wanted if match.id not in present])
+        wanted = [match for match in wanted if match.id in present or match.id in known]
         wanted_ids = {match.id for match in wanted}
         changed = ranks.plan([present[match.id][1] if match.id in present else None for match in wanted])
         removed = tuple(track_id for _, _, track_id, _ in members if track_id not in wanted_ids)
