@@ -169,6 +169,7 @@ async def build(
     file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scans.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
+    cleanup.in_use = playlists.tracks_in_lists
     refresher = SmartRefresher(database, uow, playlists.smart, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)

@@ -21,6 +21,8 @@ _LOW, _MIDDLE, _HIGH = slice(0, 5), slice(5, 14), slice(15, 20)
 _FAINT = 10 ** (-65 / 10)
 """Power against a full-scale sine below which a bin's level counts as linear rather than logarithmic, so that hiss
 and dither have no onsets."""
+_BODY = np.float32(15 / 10 * np.log(10))
+"""15 dB above that begins what counts as a snare's body: hats reach down there too, but faintly."""
 _RISE_FRAMES = 2
 _SMOOTH_FRAMES = 7
 _LOCAL_FRAMES = 345
@@ -72,8 +74,9 @@ class Listener:
         rise = np.maximum(joined[_RISE_FRAMES:] - joined[:-_RISE_FRAMES], 0)
         low = np.sort(rise[:, _LOW], axis=1)[:, 2]
         high = np.sort(rise[:, _HIGH], axis=1)[:, 2]
+        body = np.maximum(joined[:, _MIDDLE] - _BODY, 0)
         # The fourth lowest of nine bands: a chord leaves some of them unmoved, noise doesn't.
-        middle = np.sort(rise[:, _MIDDLE], axis=1)[:, 3]
+        middle = np.sort(np.maximum(body[_RISE_FRAMES:] - body[:-_RISE_FRAMES], 0), axis=1)[:, 3]
         self._rises.append(np.stack([low, np.sqrt(middle * high), high, rise.mean(axis=1)], axis=1))
         self._gather_timbre(levels)
 

@@ -13,6 +13,7 @@ from server.db.database import Connection, Database
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.playlists import entries, events, store
+from server.playlists.folders import check_parent
 from server.playlists.locking import editable, existing
 from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh, searchable
@@ -189,6 +190,7 @@ class Contents:
     async def promote(self, name: str, parent_id: str | None = None) -> Playlist:
         """Make the scratch pad a static playlist under a name; the next look at it makes an empty one."""
         async with self._uow() as tx:
+            await check_parent(tx, None, parent_id)
             playlist = await self._locked_thinking(tx)
             values = {"type": Kind.STATIC.value, "name": name, "search_words": searchable(name, None)}
             await store.update(tx, playlist.id, {**values, "parent_id": parent_id, "updated_at": self._clock.now_ms()})

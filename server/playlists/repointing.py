@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from server.db.database import Connection
 from server.db.uow import Transaction
 from server.events.model import Event
 from server.playlists import entries, events, store
@@ -18,10 +19,10 @@ Tx = Transaction[Event]
 Json = dict[str, Any]
 
 
-async def entries_of(tx: Tx, track_ids: Sequence[str]) -> list[Entry]:
+async def entries_of(connection: Connection, track_ids: Sequence[str]) -> list[Entry]:
     """Every entry of some tracks in lists that aren't smart."""
-    found = await store.of_tracks(tx, track_ids)
-    lists = await store.by_ids(tx, {item.playlist_id for item in found})
+    found = await store.of_tracks(connection, track_ids)
+    lists = await store.by_ids(connection, {item.playlist_id for item in found})
     return [item for item in found if lists[item.playlist_id].kind is not Kind.SMART]
 
 

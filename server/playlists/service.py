@@ -8,12 +8,13 @@ from typing import Any
 
 from server import errors, ids
 from server.clock import Clock
-from server.db.database import Database
+from server.db.database import Connection, Database
 from server.db.sql import Where
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.playlists import entries, events, repointing, rules, store
 from server.playlists.contents import Contents
+from server.playlists.folders import check_parent
 from server.playlists.locking import WrongType, editable, existing, locked
 from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh, searchable
@@ -26,7 +27,6 @@ from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
 Json = dict[str, Any]
-MAX_FOLDER_DEPTH = 32
 
 
 class PlaylistService:
@@ -102,7 +102,7 @@ class PlaylistService:
         return await self.get(playlist.id)
 
     async def insert(self, tx: Tx, kind: Kind, values: Mapping[str, Any]) -> Playlist:
-        await self._check_parent(tx, None, values.get("parent_id"))
+        await check_parent(tx, None, values.get("parent_id"))
         given = {name: value for name, value in values.items() if name not in ("type", "name") and value is not None}
         row = fresh(ids.new_id(), kind, values["name"], self._clock.now_ms(), **given)
         await store.insert(tx, row)
@@ -118,7 +118,7 @@ class PlaylistService:
                 criteria = rules.parse(values["criteria"])
                 await self.smart.check(tx, playlist_id, criteria, values["criteria"])
             if "parent_id" in values:
-                await self._check_parent(tx, playlist_id, values["parent_id"])
+                await check_parent(tx, playlist_id, values["parent_id"])
             before = await locked(tx, playlist_id)
             changed = self._changed(before, values)
             if "is_readonly" in changed and before.kind is Kind.SESSION:
@@ -153,24 +153,6 @@ class PlaylistService:
             name, description = changed.get("name", before.name), changed.get("description", before.description)
             changed["search_words"] = searchable(name, description)
         return changed
-
-    async def _check_parent(self, tx: Tx, playlist_id: str | None, parent_id: str | None) -> None:
-        """That a parent is a folder, and not inside what is put into it. Raises `Invalid`."""
-        if parent_id is None:
-            return
-        # All folders are locked: two moves may close a circle together.
-        folders = {item.id: item for item in await store.locked_kind(tx, Kind.FOLDER)}
-        if parent_id not in folders:
-            raise errors.Invalid.field("parent_id", f"there is no folder {parent_id}")
-        current: str | None = parent_id
-        depth = 0
-        while current is not None:
-            depth += 1
-            if current == playlist_id:
-                raise errors.Invalid.field("parent_id", "is the folder itself, or lies inside it")
-            current = folders[current].parent_id
-        if depth > MAX_FOLDER_DEPTH:
-            raise errors.Invalid.field("parent_id", f"folders nest at most {MAX_FOLDER_DEPTH} deep")
 
     async def delete(self, playlist_id: str) -> None:
         """Delete a playlist with its entries; what lies in a folder moves up to where the folder was."""
@@ -262,6 +244,10 @@ class PlaylistService:
     async def entries_of(self, tx: Tx, track_ids: Sequence[str]) -> list[Entry]:
         """Every entry of some tracks in lists that aren't smart."""
         return await repointing.entries_of(tx, track_ids)
+
+    async def tracks_in_lists(self, connection: Connection, track_ids: Sequence[str]) -> set[str]:
+        """Which of some tracks stand in a playlist."""
+        return {entry.track_id for entry in await repointing.entries_of(connection, track_ids) if entry.track_id}
 
     async def repoint(self, tx: Tx, from_track_id: str, to_track_id: str, *, dedupe: bool) -> Json:
         """Let every entry of one track stand for another; returns a JSON-ready record for `undo_repoint`."""

@@ -150,6 +150,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         Route(
             "GET", f"{base}/{{id}}/export", export_playlist, query=schemas.ExportQuery(),
             returns=schemas.ExportedPlaylist(), tag=TAG, errors=[errors.NotFound, WrongType], is_enveloped=False,
+            also_produces=tuple(dict.fromkeys(kind for kind in _CONTENT_TYPES.values() if "json" not in kind)),
         ),
     ]  # fmt: skip
 

@@ -22,7 +22,7 @@ from tests.cli.program import Program, Result
 from tests.conftest import IS_POSTGRES
 from tests.support import sound
 
-only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="looks into a SQLite file")
+only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: looks into a file")
 FORMS = [[command.NAME] for command in _COMMANDS] + [["token", verb] for verb in ("create", "list", "revoke")]
 
 
@@ -116,7 +116,7 @@ async def test_backup_overwrites_nothing_and_leaves_nothing_half(program: Progra
 
 @pytest.mark.skipif(
     not IS_POSTGRES or shutil.which("pg_dump") is None,
-    reason="pg_dump is there for PostgreSQL, where it is installed",
+    reason="not for SQLite, nor without pg_dump",
 )
 async def test_backup_of_postgres_is_a_dump(program: Program, tmp_path: Path) -> None:
     assert (await program.run("backup", str(tmp_path / "copy.dump"))).code == 0

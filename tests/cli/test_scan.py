@@ -17,7 +17,7 @@ from tests.conftest import IS_POSTGRES
 from tests.support import sound
 
 pytestmark = pytest.mark.skipif(
-    IS_POSTGRES, reason="the command line is the same on PostgreSQL, and a server's lock is SQLite's"
+    IS_POSTGRES, reason="not for PostgreSQL: the command is the same there, and the server's lock is SQLite's"
 )
 
 

@@ -98,7 +98,7 @@ async def test_log_file_that_cannot_be_written_is_said(program: Program, tmp_pat
     assert "Traceback" not in result.err
 
 
-@pytest.mark.skipif(IS_POSTGRES, reason="any number of servers may share one PostgreSQL")
+@pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: any number of servers may share one PostgreSQL")
 async def test_second_server_on_one_file_is_refused_and_told_of_the_first(program: Program) -> None:
     async with program.serving() as first:
         second = await program.run("serve", "--port", "0")
@@ -111,7 +111,7 @@ async def test_second_server_on_one_file_is_refused_and_told_of_the_first(progra
         pass
 
 
-@pytest.mark.skipif(not IS_POSTGRES, reason="one SQLite file has one server")
+@pytest.mark.skipif(not IS_POSTGRES, reason="not for SQLite: one file has one server")
 async def test_two_servers_share_one_postgres(program: Program) -> None:
     async with program.serving() as first, program.serving() as second, aiohttp.ClientSession() as session:
         async with session.put(f"{first.url}/api/settings/server_name", json={"value": "Booth"}) as response:

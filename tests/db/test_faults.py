@@ -23,8 +23,8 @@ from server.events.model import Event
 from server.settings.events import SettingUpdated
 from tests.conftest import IS_POSTGRES
 
-only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="about a database in a file; the run on SQLite has it")
-only_postgres = pytest.mark.skipif(not IS_POSTGRES, reason="about a database server; the run on PostgreSQL has it")
+only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: about a database in a file")
+only_postgres = pytest.mark.skipif(not IS_POSTGRES, reason="not for SQLite: about a database server")
 _INSERT = "INSERT INTO settings (key, value, updated_at) VALUES (:key, :value, 0)"
 
 

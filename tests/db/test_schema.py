@@ -63,7 +63,7 @@ def test_every_comment_of_the_migrations_stands_in_the_schema_file() -> None:
                     assert comment in text
 
 
-@pytest.mark.skipif(not IS_POSTGRES, reason="compares with PostgreSQL, on which this run doesn't work")
+@pytest.mark.skipif(not IS_POSTGRES, reason="not for SQLite: compares with PostgreSQL")
 async def test_sqlite_and_postgres_agree(migrated: sqlite3.Connection, database_url: str) -> None:
     database = PostgresDatabase(database_url)
     await database.open()

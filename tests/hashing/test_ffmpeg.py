@@ -47,7 +47,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     command = [FFMPEG, "-v", "error", "-y", *map(str, arguments)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     if "Unknown encoder" in result.stderr:
-        pytest.skip(f"this ffmpeg lacks {result.stderr.split(chr(39))[1]}")
+        pytest.skip(f"not for this ffmpeg: it lacks {result.stderr.split(chr(39))[1]}")
     assert result.returncode == 0, result.stderr
 
 

@@ -9,7 +9,7 @@ from tests.operations import crash
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(IS_POSTGRES, reason="knows no database other than its own SQLite file")
+@pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: knows its own SQLite file")
 @pytest.mark.parametrize(
     ("name", "call", "fault"),
     [

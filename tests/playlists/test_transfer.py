@@ -117,7 +117,7 @@ def test_a_line_break_in_a_path_is_left_out_and_counted() -> None:
 
 async def test_mpv_reads_as_many_tracks_as_were_exported(mismo: Running, music: Path) -> None:
     if shutil.which("mpv") is None:
-        pytest.skip("mpv isn't installed")
+        pytest.skip("not for machines without mpv")
     names = ["one.mp3", "#two.mp3", "drei ü.mp3", "four, five - six.mp3"]
     for number, name in enumerate(names):
         sound.mp3(music / name, number)

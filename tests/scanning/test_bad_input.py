@@ -239,7 +239,7 @@ async def test_what_only_looks_like_audio_does_no_harm(mismo: Running, music: Pa
 
 async def test_locked_database_makes_the_scan_wait_and_not_fail(mismo: Running, music: Path) -> None:
     if mismo.app.config.is_postgres:
-        pytest.skip("PostgreSQL has no lock on the whole database")
+        pytest.skip("not for PostgreSQL: it has no lock on the whole database")
     sound.mp3(music / "one.mp3", 1)
     directory = await mismo.added(music)
     locked = asyncio.Event()
@@ -271,7 +271,7 @@ async def test_full_disk_under_the_database_fails_the_scan_and_keeps_what_was_co
 ) -> None:
     needs_mounting()
     if IS_POSTGRES:
-        pytest.skip("the server of PostgreSQL has a disk of its own")
+        pytest.skip("not for PostgreSQL: its server has a disk of its own")
     for number in range(600):
         sound.mp3(music / f"{number:04}.mp3", number, frames=1)
     with tmpfs(tmp_path / "disk", "16m") as disk:

@@ -11,7 +11,7 @@ from tests.scanning.killing import loop
 from tests.support import sound
 
 
-@pytest.mark.skipif(IS_POSTGRES, reason="what is checked is the file of SQLite")
+@pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: the file of SQLite is looked at")
 async def test_killed_scans_leave_a_sound_database_and_the_next_one_completes(
     music: Path, template: str, tmp_path: Path
 ) -> None:
