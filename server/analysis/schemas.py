@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from server.analysis.job import Priority, State
 from server.analysis.stage import FIRST, Stage
 from server.analysis.waveform import BANDS, MEASURES, ZOOM_LEVELS
-from server.api.fields import Id, StrictSchema, Text, integer
+from server.api.fields import Flag, Id, StrictSchema, Text, integer
 from server.tracks.schemas import BulkFilter
 
 _PRIORITIES = [priority.name.lower() for priority in Priority]
@@ -27,12 +27,7 @@ class RequestBody(StrictSchema):
         validate=validate.Length(min=1),
         load_default=lambda: [stage.value for stage in FIRST],
     )
-    all = fields.Boolean(
-        truthy={True},
-        falsy={False},
-        load_default=False,
-        metadata={"description": "all stages"},
-    )
+    all = Flag(load_default=False, metadata={"description": "all stages"})
     priority = Text(validate=validate.OneOf(_PRIORITIES), load_default="high")
 
     @validates_schema

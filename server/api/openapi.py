@@ -203,7 +203,8 @@ def _success(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
         return answer
     data = _data(route, converter)
     schema = data if not route.is_enveloped else _envelope(route, data)
-    answer["content"] = {"application/json": {"schema": schema}}
+    others = {kind: {"schema": {"type": "string"}} for kind in route.also_produces}
+    answer["content"] = {"application/json": {"schema": schema}, **others}
     headers: dict[str, Any] = {}
     if route.method == "GET":
         headers["ETag"] = {"schema": {"type": "string"}}

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from marshmallow import Schema, fields, validate
 
-from server.api.fields import CommaList, Id, PageQuery, Repeated, StrictSchema, Text
+from server.api.fields import CommaList, Flag, Id, PageQuery, Repeated, StrictSchema, Text
 from server.duplicates.model import Policy, Status
 from server.duplicates.store import SORTABLE
 from server.operations.schemas import FileOperation
 from server.tracks.schemas import BulkFilter, Track
 
-_BOOLEAN: Mapping[str, Any] = {"truthy": {True}, "falsy": {False}}
-
 
 def _flag(default: bool) -> fields.Boolean:
-    return fields.Boolean(load_default=default, **_BOOLEAN)
+    return Flag(load_default=default)
 
 
 class ListQuery(PageQuery):

@@ -40,7 +40,7 @@ def _iso_date(text: str) -> None:
 
 
 def _flag() -> fields.Boolean:
-    return fields.Boolean(truthy={True}, falsy={False})
+    return Flag()
 
 
 class ParentField(Text):
@@ -155,7 +155,7 @@ class ForgetBody(StrictSchema):
 
 class MergeBody(StrictSchema):
     source_ids = fields.List(Id(), required=True, validate=validate.Length(1, 1000))
-    dedupe = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    dedupe = Flag(load_default=False)
 
 
 class SessionStartBody(StrictSchema):

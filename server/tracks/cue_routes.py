@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from server import errors
 from server.api.answer import Answer, ok
-from server.api.fields import StrictSchema, Text, integer, number
+from server.api.fields import Flag, StrictSchema, Text, integer, number
 from server.api.route import Call, Route
 from server.tracks.cue import HIGHEST_INDEX, Cue, CueSource
 from server.tracks.cues import CueNotFound, CueService
@@ -33,7 +33,7 @@ class CueBody(StrictSchema):
     position = number(0, _LAST_SECOND, required=True, metadata={"description": "s"})
     name = Text(load_default=None, allow_none=True, validate=validate.Length(max=200))
     color = Text(load_default=None, allow_none=True, validate=validate.Length(max=32))
-    is_loop = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    is_loop = Flag(load_default=False)
     loop_end = number(0, _LAST_SECOND, load_default=None, allow_none=True, metadata={"description": "s"})
 
     @validates_schema
