@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from server.config import Config
 from tests.support import sound
-from tests.support.application import Running
+from tests.support.application import Running, running
 from tests.support.tmpfs import Drive, drive, needs_mounting
 
 
@@ -90,16 +91,16 @@ async def test_return_is_followed_by_a_scan_that_opens_nothing(
     assert complete["data"]["scan"]["strategy"] == "hybrid"
 
 
-async def test_drive_that_was_absent_at_the_start_is_noticed_when_it_comes(
-    mismo: Running, library: dict[str, Any], usb: Drive
-) -> None:
-    from tests.support.application import running
-
-    usb.unplug()
-    async with mismo.socket("library:media:*") as socket:
-        await mismo.client.post(f"/api/library/directories/{library['id']}/check-availability")
-        await socket.named("library:media:disconnected")
-    async with running(mismo.app.config) as second, second.socket("library:media:*") as socket:
+async def test_drive_that_was_absent_at_the_start_is_noticed_when_it_comes(config: Config, usb: Drive) -> None:
+    sound.mp3(usb.place / "one.mp3", 1)
+    async with running(config) as first:
+        directory = await first.added(usb.place)
+        await first.scanned(directory["id"])
+        async with first.socket("library:media:*") as socket:
+            usb.unplug()
+            await first.client.post(f"/api/library/directories/{directory['id']}/check-availability")
+            await socket.named("library:media:disconnected")
+    async with running(config) as second, second.socket("library:media:*") as socket:
         usb.plug()
         await socket.named("library:media:connected")
         assert all(not track["is_missing"] for track in await tracks(second))

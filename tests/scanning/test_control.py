@@ -45,9 +45,10 @@ async def test_cancelled_scan_keeps_what_it_wrote_and_the_next_one_goes_on(mismo
         sound.mp3(music / f"{number:04}.mp3", number, frames=1)
     directory = await mismo.added(music)
     gate = Gate(mismo, free=20)
-    scan = await start(mismo, directory)
-    await gate.reached.wait()
-    async with mismo.socket("library:directory:scan:*") as socket:
+    async with mismo.socket("library:directory:scan:*", "track:added", detail="ids") as socket:
+        scan = await start(mismo, directory)
+        await gate.reached.wait()
+        await socket.named("track:added")  # the first batch is written
         ended = (await mismo.client.delete(f"/api/scan/library/{directory['id']}"))["data"]
         await socket.named("library:directory:scan:cancelled")
     assert (ended["id"], ended["state"]) == (scan["id"], "cancelled")
