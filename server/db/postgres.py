@@ -43,7 +43,7 @@ def _translated() -> Iterator[None]:
         raise errors.DatabaseDown() from error
     except asyncpg.InterfaceError as error:
         # asyncpg's own complaints: about wrong arguments, or about a connection that was lost before this statement.
-        if "closed" in str(error) or "released back to the pool" in str(error):
+        if any(words in str(error) for words in ("closed", "closing", "released back to the pool")):
             raise errors.DatabaseDown() from error
         raise
 
@@ -100,9 +100,10 @@ class PostgresDatabase(Database):
             raise errors.StartupError(f"can't connect to PostgreSQL: {error}") from error
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        # Nobody is given a connection of a pool that is closing.
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PostgresConnection]:
