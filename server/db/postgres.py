@@ -107,14 +107,15 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PostgresConnection]:
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise errors.DatabaseDown
         with _translated():
-            raw = await self._pool.acquire()
+            raw = await pool.acquire()
         try:
             yield PostgresConnection(raw)
         finally:
-            await self._pool.release(raw)
+            await pool.release(raw)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
