@@ -6,6 +6,10 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+# What four digits of a year can say: 0001-01-01 to 9999-12-31, in Unix milliseconds.
+EARLIEST_MS = -62_135_596_800_000
+LATEST_MS = 253_402_300_799_999
+
 
 class Clock(Protocol):
     """Where the time comes from; tests hand in one they can move."""
@@ -20,16 +24,27 @@ class SystemClock:
 
 
 def to_rfc3339(milliseconds: int | None) -> str | None:
-    """`1777666504123` → `"2026-05-01T20:15:04.123Z"`; None stays None."""
+    """`1777666504123` → `"2026-05-01T20:15:04.123Z"`; None stays None.
+
+    A moment that no such text can name, as some files bear it, is shown as the nearest that can.
+    """
     if milliseconds is None:
         return None
-    seconds, fraction = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:03d}Z"
+    seconds, fraction = divmod(min(max(milliseconds, EARLIEST_MS), LATEST_MS), 1000)
+    # Not `strftime("%Y")`, which writes the year 7 as "7".
+    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='seconds')}.{fraction:03d}Z"
 
 
 def from_rfc3339(text: str) -> int:
-    """Unix milliseconds of an RFC 3339 time or ISO date; without an offset it is taken as UTC. Raises ValueError."""
+    """Unix milliseconds of an RFC 3339 time or ISO date; without an offset it is taken as UTC.
+
+    Raises ValueError, also where the moment lies outside of the years 1 to 9999 in UTC.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    milliseconds = round(moment.timestamp() * 1000)
+    if not EARLIEST_MS <= milliseconds <= LATEST_MS:
+        raise ValueError(f"{text} lies outside of the years 1 to 9999")
+    return milliseconds

@@ -153,6 +153,11 @@ def number(minimum: float | None = None, maximum: float | None = None, **kwargs:
     return Number(validate=validate.Range(minimum, maximum), **kwargs)
 
 
+def past(**kwargs: Any) -> Timestamp:
+    """The time of something that happened to a track, which was not before 1970."""
+    return Timestamp(validate=validate.Range(0, error="must not lie before 1970"), **kwargs)
+
+
 class PageQuery(StrictSchema):
     """How a list is paged: by `page`, or by the `cursor` that the answer before gave."""
 

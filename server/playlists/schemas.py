@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from server.api.fields import Flag, Id, PageQuery, StrictSchema, Text, Timestamp, integer, number
+from server.api.fields import Flag, Id, PageQuery, StrictSchema, Text, integer, number, past
 from server.playlists.model import Kind
 from server.playlists.transfer import Format, Paths
 from server.tracks.schemas import Track
@@ -165,7 +165,7 @@ class SessionStartBody(StrictSchema):
 
 class PlayBody(StrictSchema):
     track_id = Id(required=True)
-    played_at = Timestamp(load_default=None, allow_none=True)
+    played_at = past(load_default=None, allow_none=True)
     duration = number(0, 86_400, load_default=None, allow_none=True, metadata={"description": "s on air"})
     notes = _maybe_text(10_000, load_default=None)
     deck = _maybe_text(64, load_default=None)
@@ -182,8 +182,8 @@ class ExportedEntry(StrictSchema):
     title = _maybe_text(4096, load_default=None)
     artist = _maybe_text(4096, load_default=None)
     duration_seconds = number(0, 1e9, load_default=None, allow_none=True)
-    added_at = Timestamp(load_default=None, allow_none=True)
-    played_at = Timestamp(load_default=None, allow_none=True)
+    added_at = past(load_default=None, allow_none=True)
+    played_at = past(load_default=None, allow_none=True)
     play_duration_ms = integer(0, load_default=None, allow_none=True)
     deck = _maybe_text(64, load_default=None)
     notes = _maybe_text(10_000, load_default=None)

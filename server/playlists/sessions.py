@@ -15,6 +15,7 @@ from server.playlists.locking import ReadOnly, WrongType, existing, locked
 from server.playlists.model import Kind, Playlist
 from server.playlists.rows import fresh
 from server.settings.service import SettingsService
+from server.tracks.plays import moment_of
 from server.tracks.selection import Brief
 from server.tracks.service import TrackService
 
@@ -93,7 +94,7 @@ class Sessions:
             brief = (await self._tracks.briefs(tx, [track_id])).get(track_id)
             if brief is None:
                 raise errors.Invalid.field("track_id", f"there is no track {track_id}")
-            at = self._clock.now_ms() if played_at is None else played_at
+            at = moment_of("played_at", played_at, self._clock.now_ms())
             return await self._append(tx, playlist, brief, at, duration, deck, notes)
 
     async def log_play(

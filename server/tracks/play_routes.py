@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from server import errors
 from server.api.answer import Answer, Raw, ok
-from server.api.fields import StrictSchema, Text, Timestamp, integer, number
+from server.api.fields import StrictSchema, Text, integer, number, past
 from server.api.route import Call, Route
 from server.tracks.files import ArtworkNotFound, FileService
 from server.tracks.plays import Playback, PlayService
@@ -18,7 +18,7 @@ _DECK = validate.Length(1, 64)
 
 class LoadBody(StrictSchema):
     deck = Text(load_default=None, allow_none=True, validate=_DECK)
-    at = Timestamp(load_default=None, allow_none=True)
+    at = past(load_default=None, allow_none=True)
 
 
 class PlaybackBody(LoadBody):

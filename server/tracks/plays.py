@@ -20,6 +20,20 @@ Tx = Transaction[Event]
 HistoryProvider = Callable[[str, int], Awaitable[Sequence[dict[str, Any]]]]
 
 
+# Clocks of other machines may be set wrong by as much.
+_AHEAD_MS = 86_400_000
+
+
+def moment_of(name: str, at: int | None, now: int) -> int:
+    """When something was played (Unix milliseconds): at the time given, or now.
+
+    Raises `Invalid`, naming the field, for a time in the future.
+    """
+    if at is not None and at > now + _AHEAD_MS:
+        raise errors.Invalid.field(name, "must not lie in the future")
+    return now if at is None else at
+
+
 class Playback(StrEnum):
     """What a deck says; `complete`: it came to the track's end."""
 
@@ -71,7 +85,7 @@ class PlayService:
 
         A track counts once for each start: when it ends, or stops after `played_after_seconds` on air.
         """
-        moment = self._clock.now_ms() if at is None else at
+        moment = moment_of("at", at, self._clock.now_ms())
         needed = round(await self._settings.get("played_after_seconds") * 1000)
         async with self._uow() as tx:
             await self._require(tx, track_id)
@@ -86,9 +100,10 @@ class PlayService:
 
     async def load(self, track_id: str, deck: str | None, at: int | None) -> None:
         """Note that a track was loaded into a deck. Raises `NotFound`."""
+        moment = moment_of("at", at, self._clock.now_ms())
         async with self._uow() as tx:
             await self._require(tx, track_id)
-            await store.add(tx, track_id, "load", deck, None, self._clock.now_ms() if at is None else at)
+            await store.add(tx, track_id, "load", deck, None, moment)
 
     async def history(self, track_id: str, limit: int) -> list[dict[str, Any]]:
         """What happened to a track, latest first; raises `NotFound`."""

@@ -84,6 +84,31 @@ async def test_history_tells_the_latest_first(shelf: Shelf, track_id: str) -> No
     assert len((await client.get(f"{path}/history", limit=2))["data"]) == 2
 
 
+@pytest.mark.parametrize(
+    "at", ["0007-07-09T22:15:03.512Z", "1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]
+)
+async def test_absurd_time_of_a_play_is_refused_by_name(shelf: Shelf, track_id: str, at: str) -> None:
+    client, path = shelf.mismo.client, f"/api/tracks/{track_id}"
+    session = (await client.post("/api/playlists/sessions/start", {}, status=201))["data"]
+    play = {"track_id": track_id, "played_at": at}
+    for where, body, field in (
+        (f"{path}/load", {"at": at}, "at"),
+        (f"{path}/playback", {"event": "start", "at": at}, "at"),
+        (f"/api/playlists/sessions/{session['id']}/track", play, "played_at"),
+    ):
+        problem = await client.post(where, body, status=422)
+        assert [error["field"] for error in problem["errors"]] == [field]
+    assert (await client.get(f"{path}/history"))["data"] == []
+
+
+async def test_play_of_long_ago_is_told_with_its_time(shelf: Shelf, track_id: str) -> None:
+    """A library may hold what an older version took in."""
+    async with shelf.mismo.app.uow() as tx:
+        await shelf.mismo.app.plays.note_within(tx, track_id, "load", "A", -61_900_000_000_000)
+    (told,) = (await shelf.mismo.client.get(f"/api/tracks/{track_id}/history"))["data"]
+    assert told["at"] == "0008-06-19T19:33:20.000Z"
+
+
 async def test_history_has_room_for_what_others_know(shelf: Shelf, track_id: str) -> None:
     async def moves(asked: str, limit: int) -> list[dict[str, Any]]:
         assert (asked, limit) == (track_id, 100)
