@@ -54,6 +54,7 @@ from server.libraries.monitor import MountMonitor
 from server.libraries.service import LibraryService
 from server.operations import attempt, trash
 from server.operations import routes as operation_routes
+from server.operations.elsewhere import Elsewhere
 from server.operations.organize import Organizer
 from server.operations.runner import OperationRunner
 from server.operations.service import OperationService
@@ -167,6 +168,8 @@ async def build(
     monitor = MountMonitor(libraries)
     monitor.on_mounts_changed = watcher.look_again
     file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scans.in_flight))
+    bus.attach(file_work)
+    bus.attach(Elsewhere(scans.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     cleanup.in_use = playlists.tracks_in_lists

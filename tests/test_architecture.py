@@ -265,6 +265,7 @@ _KEEPS_ITS_TASKS = {
     "server.db.database",  # finishes a statement it began
     "server.analyzer.jobs",  # a job that may be called off by itself
     "server.analyzer.process",  # what a child complains of, read beside its answers
+    "server.db.postgres_lock",  # the heartbeat of a lock, for as long as it is held
     "server.watching.source",  # the next change, waited for across a generator's steps
 }
 _NAKED = {"asyncio.create_task", "asyncio.ensure_future", "loop.create_task"}

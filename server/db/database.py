@@ -118,6 +118,14 @@ class Database(abc.ABC):
     async def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever another process has committed; returns when the listening connection is lost."""
 
+    @abc.abstractmethod
+    def alone(self, work: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Wait until no other process on this database does a work of this name, and keep all others from it.
+
+        The right ends with the block, with the process however it dies, and when its connection is lost: then the
+        event is set, and the work must be dropped at once. Raises `Unavailable`.
+        """
+
     async def fetch_one(self, sql: str, params: Params | None = None) -> Row | None:
         rows = await self.fetch_all(sql, params)
         return rows[0] if rows else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -14,38 +14,11 @@ import asyncpg
 from server import errors
 from server.db import sql as sqltext
 from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, transaction
+from server.db.postgres_errors import translated as _translated
+from server.db.postgres_lock import locked
 
 CHANNEL = "mismo_events"
 POOL_SIZE = 8
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The one place where asyncpg's exceptions become Mismo's."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        raise errors.UniqueViolation() from error
-    except asyncpg.DiskFullError as error:
-        raise errors.DiskFull() from error
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.TooManyConnectionsError) as error:
-        raise errors.DatabaseBusy() from error
-    except (
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-        OSError,
-    ) as error:
-        raise errors.DatabaseDown() from error
-    except asyncpg.InternalClientError as error:
-        # The server's farewell reached an idle connection, of which asyncpg can make no sense.
-        raise errors.DatabaseDown() from error
-    except asyncpg.InterfaceError as error:
-        # asyncpg's own complaints: about wrong arguments, or about a connection that was lost before this statement.
-        if any(words in str(error) for words in ("closed", "closing", "released back to the pool")):
-            raise errors.DatabaseDown() from error
-        raise
 
 
 class PostgresConnection(Connection):
@@ -171,6 +144,9 @@ class PostgresDatabase(Database):
         finally:
             with contextlib.suppress(asyncpg.PostgresError, OSError):
                 await raw.close(timeout=2)
+
+    def alone(self, work: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        return locked(self.url, work)
 
 
 @asynccontextmanager

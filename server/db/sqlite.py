@@ -222,6 +222,11 @@ class SqliteDatabase(Database):
         """Nobody else writes to the file, so there is nothing to hear."""
         await asyncio.Event().wait()
 
+    @asynccontextmanager
+    async def alone(self, work: str) -> AsyncIterator[asyncio.Event]:
+        """One process owns the file."""
+        yield asyncio.Event()
+
 
 async def _commit(writer: SqliteConnection) -> None:
     try:

@@ -18,7 +18,7 @@ from server.events.bus import Bus
 from server.events.model import Event
 from server.libraries.in_flight import InFlight
 from server.operations import events, outcome, store
-from server.operations.disk import Disk
+from server.operations.disk import Disk, Stopped
 from server.operations.failure import OperationFailed, failure_of
 from server.operations.job import Left, Planned, carry_out, take_all_back
 from server.operations.model import Operation, Plan, State
@@ -187,6 +187,8 @@ class Attempt:
 
     async def _note(self, operation_id: str, number: int, changed: Mapping[str, int]) -> None:
         """Change a step in the journal, and here, before the disk goes on."""
+        if self.tools.stop.is_set():
+            raise Stopped
         plan = self._plans[operation_id]
         step = plan.steps[number]
         facts = replace(step.facts, inode=changed["inode"]) if "inode" in changed else step.facts
@@ -264,15 +266,22 @@ class Attempt:
         failed_at: str | None = None,
         returned: Mapping[str, FileFacts] | None = None,
     ) -> None:
-        """Commit the outcome. With a failure, only what couldn't be brought back is done, as `arrived` says."""
+        """Commit the outcome, unless somebody else has: a job that was cancelled before it began, or a process that
+        took over while this one was cut off from the database.
+
+        With a failure, only what couldn't be brought back is done, as `arrived` says.
+        """
         now = self.tools.clock.now_ms()
         async with self.tools.uow() as tx:
+            if not await store.end(tx, self.job.id, now):
+                logger.warning("job was ended by somebody else", job=self.job.id)
+                return
             done = [item for item in self.job.operations if failure is None or arrived.get(item.id) is not None]
             current = {item.id: item for item in await store.by_ids(tx, [item.id for item in done])}
             await outcome.settle(self.tools.tracks, tx, [current[item.id] for item in done], arrived, self.undone)
             await outcome.refresh(self.tools.tracks, tx, returned or {})
             for item in self.job.operations:
-                values = {"attempts": item.attempts + self._tries, "finished_at": now}
+                values: dict[str, object] = {"attempts": item.attempts + self._tries}
                 if item.id in current:
                     await self._complete(tx, item, values)
                 else:

@@ -21,7 +21,7 @@ PROGRESS_SECONDS = 0.1
 
 
 class Stopped(Exception):
-    """The server is stopping; the job is taken up again at the next start."""
+    """The server is stopping, or lost the right to work; the job is taken up again by whoever comes next."""
 
 
 @dataclass(slots=True)
@@ -42,10 +42,14 @@ class Disk:
     at_work: str | None = None
     is_past_return: bool = False
 
-    def progress(self, operation_id: str, done: int, total: int) -> None:
-        """Report a copy's progress, ten times a second at most; raises `Stopped` when it is to end."""
+    def go_on(self) -> None:
+        """Raise `Stopped` when the job is to be left as it is: from now on another process may work on it."""
         if self.stop.is_set():
             raise Stopped
+
+    def progress(self, operation_id: str, done: int, total: int) -> None:
+        """Report a copy's progress, ten times a second at most; raises `Stopped` when it is to end."""
+        self.go_on()
         now = time.monotonic()
         if now - self.reported_at >= PROGRESS_SECONDS or done == total:
             self.reported_at = now

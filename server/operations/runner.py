@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from server import errors, log
+from server.db.database import Dialect
+from server.events.model import Entry, Transient
 from server.operations import store
 from server.operations.attempt import Attempt, Tools
 from server.operations.disk import Stopped
@@ -17,10 +20,14 @@ MAX_CONCURRENT = 4
 WINDOW = 500
 RETRY_SECONDS = 2.0
 STUCK_SECONDS = 30.0
+# What another process has queued is found by looking; what it has ended is told by the event log.
+LOOK_SECONDS = 1.0
 
 
 class OperationRunner:
-    """At most `MAX_CONCURRENT` jobs at once."""
+    """At most `MAX_CONCURRENT` jobs at once. Of several processes on one database one works, and the others wait for
+    its end; whoever takes over begins with what it has left `running`.
+    """
 
     name = "file operations"
 
@@ -31,7 +38,7 @@ class OperationRunner:
         self._stuck: set[str] = set()
         self._pool = ThreadPoolExecutor(max_concurrent, thread_name_prefix="file-operations")
         self._wake = asyncio.Event()
-        self._ended = asyncio.Condition()
+        self._ended = asyncio.Event()
 
     def wake(self) -> None:
         """Something may be waiting."""
@@ -41,26 +48,68 @@ class OperationRunner:
         """Whether a job can neither be finished nor taken back just now."""
         return bool(self._stuck)
 
-    async def next_end(self) -> None:
-        """Wait until a job ends, or gets stuck."""
-        async with self._ended:
-            await self._ended.wait()
+    @property
+    def next_end(self) -> asyncio.Event:
+        """Set when a job ends, or gets stuck, after now."""
+        return self._ended
+
+    # -- listening to the log: also to what other processes have done
+
+    def recorded(self, entries: Sequence[Entry]) -> None:
+        if any(entry.name.startswith("file_operation:") for entry in entries):
+            self._note_end()
+            self._wake.set()
+
+    def transient(self, event: Transient, ts: int) -> None:
+        """Progress is no end."""
+
+    def _note_end(self) -> None:
+        self._ended.set()
+        self._ended = asyncio.Event()
+
+    # -- working
 
     async def run(self) -> None:
-        self.tools.stop.clear()
         try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    try:
-                        await self._launch_ready(group)
-                    except (errors.Unavailable, errors.DiskFull) as error:
-                        logger.error("the journal can't be worked on; trying again", error=str(error))
-                        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
-                    await self._wake.wait()
-                    self._wake.clear()
+            while True:
+                try:
+                    async with self.tools.database.alone(self.name) as lost:
+                        await self._work_until(lost)
+                except (errors.Unavailable, errors.DiskFull) as error:
+                    logger.error("the right to work on the journal can't be had", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
         finally:
             # Not waited for: a thread that hangs in a network mount must not keep the server from ending.
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _work_until(self, lost: asyncio.Event) -> None:
+        """Work; drop everything where it is as soon as another process may be working too."""
+        self.tools.stop.clear()
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(self._work(), name="journal")
+            await lost.wait()
+            logger.error("lost the right to work on the journal; its jobs wait")
+            self.tools.stop.set()
+            work.cancel()
+        self._stuck.clear()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self.tools.database.dialect is Dialect.POSTGRES:
+                group.create_task(self._look(), name="journal of others")
+            while True:
+                try:
+                    await self._launch_ready(group)
+                except (errors.Unavailable, errors.DiskFull) as error:
+                    logger.error("the journal can't be worked on; trying again", error=str(error))
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
+                await self._wake.wait()
+                self._wake.clear()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._wake.set()
 
     async def _launch_ready(self, group: asyncio.TaskGroup) -> None:
         database = self.tools.database
@@ -82,9 +131,9 @@ class OperationRunner:
             if members:
                 whole = Job(job.id, tuple(members))
                 self._running[job.id] = whole
-                group.create_task(self._work(whole), name=f"job {job.id}")
+                group.create_task(self._carry_out(whole), name=f"job {job.id}")
 
-    async def _work(self, job: Job) -> None:
+    async def _carry_out(self, job: Job) -> None:
         is_over = False
         try:
             is_over = await Attempt(job, self.tools, self._pool).run()
@@ -97,8 +146,7 @@ class OperationRunner:
         if not is_over:
             self._stuck.add(job.id)
             asyncio.get_running_loop().call_later(STUCK_SECONDS, self._unstick, job.id)
-        async with self._ended:
-            self._ended.notify_all()
+        self._note_end()
         self._wake.set()
 
     def _unstick(self, job_id: str) -> None:

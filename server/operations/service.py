@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from server import errors, ids
@@ -14,7 +16,7 @@ from server.libraries.service import DirectoryUnavailable, LibraryService
 from server.operations import store
 from server.operations.model import Kind, Operation, Place, Request, State
 from server.operations.outcome import known_of
-from server.operations.runner import OperationRunner
+from server.operations.runner import LOOK_SECONDS, OperationRunner
 from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
@@ -71,10 +73,13 @@ class OperationService:
     async def finished(self, operation_ids: Sequence[str]) -> list[Operation]:
         """Wait until none of the operations waits or runs; answers them."""
         while True:
+            end = self._runner.next_end  # taken before looking, so that an end meanwhile isn't missed
             found = await self.by_ids(operation_ids)
             if all(item.state not in (State.QUEUED, State.RUNNING) for item in found):
                 return found
-            await self._runner.next_end()
+            with suppress(TimeoutError):
+                # What another process cancels is announced by nobody.
+                await asyncio.wait_for(end.wait(), LOOK_SECONDS)
 
     # -- queueing
 

@@ -66,6 +66,15 @@ async def update_queued(connection: Connection, operation_id: str, values: Mappi
     )
 
 
+async def end(connection: Connection, job_id: str, now: int) -> bool:
+    """Set the end of a job that waits or runs; False when it is over already. Others who try wait for the commit."""
+    changed = await connection.execute(
+        "UPDATE file_operations SET finished_at = :now WHERE job_id = :job AND state IN ('queued', 'running')",
+        {"job": job_id, "now": now},
+    )
+    return changed > 0
+
+
 async def get(connection: Connection, operation_id: str) -> Operation | None:
     row = await connection.fetch_one("SELECT * FROM file_operations WHERE id = :id", {"id": operation_id})
     return None if row is None else from_row(row)

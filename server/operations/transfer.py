@@ -25,6 +25,7 @@ def temporary_name(operation_id: str, number: int) -> bytes:
 
 def transfer(operation_id: str, number: int, step: Step, disk: Disk) -> None:
     """Bring the file to its target. Raises OSError, `OperationFailed`, `Stopped`."""
+    disk.go_on()
     from_name, to_name = os.path.basename(step.source.path), os.path.basename(step.target.path)
     temporary = temporary_name(operation_id, number)
     with disk.folder(step.source) as from_folder, disk.folder(step.target) as to_folder:

@@ -242,3 +242,30 @@ async def test_listener_hears_others_and_says_when_it_was_cut_off(database: Data
 async def test_server_that_isnt_there_stops_the_start() -> None:
     with pytest.raises(errors.StartupError, match="can't connect to PostgreSQL"):
         await PostgresDatabase("postgresql://mismo@127.0.0.1:1/nothing").open()
+
+
+@only_postgres
+async def test_work_that_one_process_does_alone_goes_on_elsewhere_when_its_session_dies(database_url: str) -> None:
+    one, other = PostgresDatabase(database_url), PostgresDatabase(database_url)
+    await one.open()
+    try:
+        async with one.alone("work") as lost:
+            taken = asyncio.Event()
+
+            async def wait_for_turn() -> None:
+                async with other.alone("work"):
+                    taken.set()
+
+            waiting = asyncio.create_task(wait_for_turn())
+            async with one.alone("other work"):
+                assert not taken.is_set()
+            assert not lost.is_set()
+            await one.fetch_all(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            )
+            async with asyncio.timeout(30):
+                await lost.wait()
+                await waiting
+        assert taken.is_set()
+    finally:
+        await one.close()
