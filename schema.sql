@@ -290,10 +290,15 @@ CREATE TABLE scans (
     error TEXT,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
-    finished_at INTEGER
+    finished_at INTEGER,
+    -- The run of a process that works on it: what another one writes of it meanwhile doesn't count.
+    owner TEXT,
+    -- 1: whoever works on it is asked to stop.
+    is_cancel_asked INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX scans_library_directory_id ON scans (library_directory_id, created_at);
 CREATE INDEX scans_state ON scans (state) WHERE state IN ('queued', 'running', 'paused');
+CREATE UNIQUE INDEX scans_active ON scans (library_directory_id) WHERE state IN ('queued', 'running', 'paused');
 
 CREATE TABLE scan_failures (
     id INTEGER PRIMARY KEY,

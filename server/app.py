@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from server.duplicates import routes as duplicate_routes
 from server.duplicates.grouping import DuplicateDetection, Grouper
 from server.duplicates.service import DuplicateService
 from server.duplicates.suggesting import Suggester
+from server.duties import Duties, Duty
 from server.engine import routes as engine_routes
 from server.engine.info import TrackInfo
 from server.engine.link import EngineLink
@@ -102,6 +104,7 @@ class App:
 
     config: Config
     database: Database
+    duties: Duties
     log: EventLog
     bus: Bus
     hub: Hub
@@ -178,7 +181,7 @@ async def build(
     grouper = Grouper(tracks, suggester, clock)
     duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists, cues)
     supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
-    companions = CompanionService(supervised)
+    companions = CompanionService(supervised, bus.signals)
     analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)
     link = EngineLink(
         config.audio_server_ws_url,
@@ -194,26 +197,38 @@ async def build(
     )  # fmt: skip
     hub.serve_resource("track", tracks.resources)
 
+    # Of several processes on one PostgreSQL, one at a time has each of these. Scans and what they are told by the
+    # watcher stay together; so do the engine's link and what is said over it.
+    duties = Duties(database)
+    library, upkeep = duties.post("library"), duties.post("upkeep")
+    engine_post = duties.post("engine") if config.audio_server_ws_url else library
+    link.is_elsewhere = lambda: not engine_post.is_held and duties.is_open
     services: tuple[Service, ...] = (
+        duties,
         bus,
         hub,
-        *supervised,
-        Retention(event_log, clock, config.event_retention_days),
-        scans,
-        HashBackfill(tools, scans),
-        CatchUp(uow, event_log, bus, scans),
-        HistoryKeeper(uow, event_log, bus),
-        monitor,
-        watcher,
-        EntryUpkeep(uow, event_log, bus, tracks, clock),
-        SmartMarker(uow, event_log, bus, refresher),
-        refresher,
-        SessionKeeper(playlists.sessions, clock),
+        # One for each machine, where the address is the machine's own.
+        *(Duty(item, duties.post(f"{item.name} on {socket.gethostname()}")) for item in supervised),
+        Duty(Retention(event_log, clock, config.event_retention_days), upkeep),
+        Duty(scans, library),
+        Duty(HashBackfill(tools, scans), library),
+        Duty(CatchUp(uow, event_log, bus, scans), upkeep),
+        Duty(HistoryKeeper(uow, event_log, bus), upkeep),
+        Duty(monitor, library),
+        Duty(watcher, library),
+        Duty(EntryUpkeep(uow, event_log, bus, tracks, clock), upkeep),
+        Duty(SmartMarker(uow, event_log, bus, refresher), upkeep),
+        Duty(refresher, upkeep),
+        Duty(SessionKeeper(playlists.sessions, clock), upkeep),
         file_work,
-        *([DuplicateDetection(uow, event_log, bus, grouper)] if config.duplicate_detection_enabled else []),
+        *(
+            [Duty(DuplicateDetection(uow, event_log, bus, grouper), upkeep)]
+            if config.duplicate_detection_enabled
+            else []
+        ),
         *analysis.services,
-        engine,
-        link,
+        Duty(engine, engine_post),
+        Duty(link, engine_post),
     )
     metrics = _metrics(hub, event_log)
     routes: list[Route] = [
@@ -252,8 +267,8 @@ async def build(
     )
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
-        config, database, event_log, bus, hub, uow, access, settings, tracks, cues, plays, libraries, scans, watcher,
-        playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
+        config, database, duties, event_log, bus, hub, uow, access, settings, tracks, cues, plays, libraries, scans,
+        watcher, playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
         tuple(routes), idempotency, http,
     )  # fmt: skip
 
@@ -318,6 +333,9 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
         await runner.setup()
         url = await _listen(runner, config)
         app.analysis.service.listening_at(url)
+        await app.duties.open()
+        if app.duties.post("library").is_held:
+            await app.scans.recover()  # or what a killed server left would be in the way of the next scan
         await _add_libraries(app, library)
         async with asyncio.TaskGroup() as group:
             # A service that fails ends the group, and with it the server.
@@ -331,6 +349,7 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
             ending.set()
     finally:
         await runner.cleanup()
+        await app.duties.close()
         await close(app)
     logger.info("stopped")
 

@@ -23,6 +23,7 @@ FLOOR = {
     "config": {"errors"},
     "log": {"config", "errors"},
     "supervise": {"log"},
+    "duties": {"supervise", "db", "errors", "log"},
     "filesystem": {"errors"},
     "paths": {"errors"},
     "db": {"errors", "log"},
@@ -262,6 +263,7 @@ def test_no_task_runs_outside_a_group() -> None:
 
 # Each holds the task it makes, and ends it in the same function, whoever is cancelled.
 _KEEPS_ITS_TASKS = {
+    "server.duties",  # a duty that may be lost while it is done
     "server.db.database",  # finishes a statement it began
     "server.analyzer.jobs",  # a job that may be called off by itself
     "server.analyzer.process",  # what a child complains of, read beside its answers

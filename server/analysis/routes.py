@@ -107,19 +107,19 @@ def routes(analysis: AnalysisService, intake: Intake, companions: CompanionServi
 
     async def analysis_server(_: Call) -> Answer:
         """The companion process."""
-        return ok(companions.get(ANALYSIS).as_json())
+        return ok((await companions.get(ANALYSIS)).as_json())
 
     async def start_analysis_server(_: Call) -> Answer:
         """Start the companion process."""
-        return _asked(companions, Action.START)
+        return await _asked(companions, Action.START)
 
     async def stop_analysis_server(_: Call) -> Answer:
         """Stop the companion process; jobs wait until it is there again."""
-        return _asked(companions, Action.STOP)
+        return await _asked(companions, Action.STOP)
 
     async def restart_analysis_server(_: Call) -> Answer:
         """Restart the companion process; jobs that it had are asked again."""
-        return _asked(companions, Action.RESTART)
+        return await _asked(companions, Action.RESTART)
 
     job, companion = schemas.AnalysisJob(), companion_routes.Companion()
     callback: dict[str, Any] = {"tag": _TAG, "is_open": True, "is_upload": True}
@@ -161,5 +161,5 @@ def _location(job: Job) -> str:
     return f"/api/analysis/status/{job.audio_hash}"
 
 
-def _asked(companions: CompanionService, action: Action) -> Answer:
-    return accepted(companions.ask(ANALYSIS, action).as_json(), "/api/analysis/server")
+async def _asked(companions: CompanionService, action: Action) -> Answer:
+    return accepted((await companions.ask(ANALYSIS, action)).as_json(), "/api/analysis/server")

@@ -34,24 +34,24 @@ class Companion(Schema):
 def routes(companions: CompanionService) -> Sequence[Route]:
     async def list_companions(_: Call) -> Answer:
         """The companion processes: the analysis server, and the audio engine."""
-        found = [status.as_json() for status in companions.all()]
+        found = [status.as_json() for status in await companions.all()]
         return Answer(data=found, pagination=Pagination(len(found), len(found), 1))
 
     async def get_companion(call: Call) -> Answer:
         """One companion process."""
-        return ok(companions.get(call.path["name"]).as_json())
+        return ok((await companions.get(call.path["name"])).as_json())
 
     async def start_companion(call: Call) -> Answer:
         """Start a companion; also one that was given up after crashing too often."""
-        return _asked(companions.ask(call.path["name"], Action.START))
+        return _asked(await companions.ask(call.path["name"], Action.START))
 
     async def stop_companion(call: Call) -> Answer:
         """Stop a companion: SIGTERM, a few seconds later SIGKILL. It stays down."""
-        return _asked(companions.ask(call.path["name"], Action.STOP))
+        return _asked(await companions.ask(call.path["name"], Action.STOP))
 
     async def restart_companion(call: Call) -> Answer:
         """Stop a companion and start it again, as after an update of its program."""
-        return _asked(companions.ask(call.path["name"], Action.RESTART))
+        return _asked(await companions.ask(call.path["name"], Action.RESTART))
 
     companion, failures = Companion(), [errors.NotFound, Unmanaged]
     return [

@@ -8,6 +8,9 @@ from enum import StrEnum
 from server import errors
 from server.companions.model import Status
 from server.companions.supervisor import Supervised
+from server.events.signals import Signals
+
+SIGNAL = "companion"
 
 
 class Action(StrEnum):
@@ -17,24 +20,37 @@ class Action(StrEnum):
 
 
 class CompanionService:
-    def __init__(self, companions: Sequence[Supervised]):
+    """Where several servers share a library, what is asked of one reaches all of them: one has the process."""
+
+    def __init__(self, companions: Sequence[Supervised], signals: Signals):
         self._companions = {companion.definition.name: companion for companion in companions}
+        self._signals = signals
+        signals.on(SIGNAL, self._hear)
 
-    def all(self) -> list[Status]:
-        return [companion.status for companion in self._companions.values()]
+    async def all(self) -> list[Status]:
+        return [await companion.look() for companion in self._companions.values()]
 
-    def get(self, name: str) -> Status:
+    async def get(self, name: str) -> Status:
         """Raises `NotFound`."""
-        return self._companion(name).status
+        return await self._companion(name).look()
 
-    def ask(self, name: str, action: Action) -> Status:
+    async def ask(self, name: str, action: Action) -> Status:
         """Ask for something to happen to a companion; its state changes soon after.
 
         Raises `NotFound`, and `Unmanaged` (409) for one that somebody else starts.
         """
         companion = self._companion(name)
+        companion.demand_managed()
+        await self._signals.send(SIGNAL, f"{name} {action}")
+        return await companion.look()
+
+    def _hear(self, words: str) -> None:
+        name, action = words.split(" ")
+        companion = self._companions.get(name)
+        if companion is None or companion.definition.command is None:
+            return  # only the process that asked has it in its settings
         verbs = {Action.START: companion.start, Action.STOP: companion.stop, Action.RESTART: companion.restart}
-        return verbs[action]()
+        verbs[Action(action)]()
 
     def _companion(self, name: str) -> Supervised:
         if name not in self._companions:

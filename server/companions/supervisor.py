@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from server import errors, log
 from server.clock import Clock
@@ -46,6 +47,7 @@ class Supervised:
         self._clock = clock
         self._monotonic = monotonic
         self._is_wanted = definition.command is not None
+        self._is_at_work = False
         # Set whenever somebody asked for something else than what is going on.
         self._asked = asyncio.Event()
         self._process: Process | None = None
@@ -57,6 +59,17 @@ class Supervised:
     @property
     def status(self) -> Status:
         return self._status
+
+    async def look(self) -> Status:
+        """Its state. Of one that another process of this library starts, only whether it answers is known."""
+        if self._is_at_work or self.definition.command is None:
+            return self._status
+        try:
+            await self.definition.health.check()
+        except NotReady as problem:
+            return replace(self._status, state=State.STOPPED, detail=str(problem), pid=None)
+        detail = "started by another server of this library"
+        return replace(self._status, state=State.RUNNING, detail=detail, pid=None)
 
     # -- verbs
 
@@ -72,9 +85,13 @@ class Supervised:
         """Ask for its end and a new start. Raises `Unmanaged`."""
         return self._ask(is_wanted=True, is_needed=True)
 
-    def _ask(self, *, is_wanted: bool, is_needed: bool) -> Status:
+    def demand_managed(self) -> None:
+        """Raises `Unmanaged` where there is nothing that Mismo could start or stop."""
         if self.definition.command is None:
             raise Unmanaged(f"{self.definition.name} is managed elsewhere; Mismo only talks to {self.definition.url}")
+
+    def _ask(self, *, is_wanted: bool, is_needed: bool) -> Status:
+        self.demand_managed()
         self._is_wanted = is_wanted
         if is_needed:
             self._asked.set()
@@ -88,6 +105,13 @@ class Supervised:
             await self._announce(State.UNMANAGED, "managed elsewhere")
             await asyncio.Event().wait()
             return
+        self._is_at_work = True
+        try:
+            await self._supervise(command)
+        finally:
+            self._is_at_work = False
+
+    async def _supervise(self, command: Sequence[str]) -> None:
         limit = RestartLimit(self.pace)
         while True:
             self._asked.clear()

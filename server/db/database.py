@@ -67,6 +67,18 @@ class Connection(abc.ABC):
         return [row[0] for row in await self.fetch_all(sql, params)]
 
 
+class Session(abc.ABC):
+    """Locks by name among the processes that share a database, held until the session is closed or lost."""
+
+    @abc.abstractmethod
+    async def try_lock(self, name: str) -> bool:
+        """Take a lock that no other session holds. True also when this one holds it already."""
+
+    @abc.abstractmethod
+    async def lost(self, seconds: float) -> bool:
+        """Wait so long at most; True at once when the session, and with it every lock, is lost."""
+
+
 class Database(abc.ABC):
     """A place where connections come from. `open` before use, `close` after it."""
 
@@ -115,8 +127,19 @@ class Database(abc.ABC):
         """Within a transaction: on its commit, wake every process that listens."""
 
     @abc.abstractmethod
-    async def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever another process has committed; returns when the listening connection is lost."""
+    async def signal(self, text: str, connection: Connection | None = None) -> None:
+        """Say a few words (less than 8,000 bytes) to every process that listens: at once, or on a commit."""
+
+    @abc.abstractmethod
+    async def listen(self, wake: Callable[[], None], hear: Callable[[str], None]) -> None:
+        """Call `wake` whenever another process has committed, and `hear` with what it signals.
+
+        `wake` is called at the start too, for what was missed. Returns when the listening connection is lost.
+        """
+
+    @abc.abstractmethod
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """A connection that is used for nothing but its locks."""
 
     @abc.abstractmethod
     def alone(self, work: str) -> AbstractAsyncContextManager[asyncio.Event]:

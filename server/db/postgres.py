@@ -13,12 +13,16 @@ import asyncpg
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, Session, transaction
 from server.db.postgres_errors import translated as _translated
 from server.db.postgres_lock import locked
+from server.db.postgres_session import PostgresSession
 
 CHANNEL = "mismo_events"
+SIGNALS = "mismo_signals"
 POOL_SIZE = 8
+# The server finds out within half a minute that a machine which held locks was switched off.
+_KEEP_ALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
 
 class PostgresConnection(Connection):
@@ -131,18 +135,34 @@ class PostgresDatabase(Database):
     async def notify(self, connection: Connection, number: int) -> None:
         await connection.fetch_all("SELECT pg_notify(:channel, :number)", {"channel": CHANNEL, "number": str(number)})
 
-    async def listen(self, wake: Callable[[], None]) -> None:
-        lost = asyncio.Event()
-        with _translated():
-            raw = await asyncpg.connect(self.url, server_settings={"application_name": "mismo listener"})
-        raw.add_termination_listener(lambda _: lost.set())
-        try:
+    async def signal(self, text: str, connection: Connection | None = None) -> None:
+        speaker = self.direct if connection is None else connection
+        await speaker.fetch_all("SELECT pg_notify(:channel, :text)", {"channel": SIGNALS, "text": text})
+
+    async def listen(self, wake: Callable[[], None], hear: Callable[[str], None]) -> None:
+        async with self._own("mismo listener") as (raw, lost):
             with _translated():
                 await raw.add_listener(CHANNEL, lambda *_: wake())
+                await raw.add_listener(SIGNALS, lambda *said: hear(said[-1]))
             wake()  # what was committed before the listener stood is found now
             await lost.wait()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        async with self._own("mismo locks") as (raw, lost):
+            yield PostgresSession(raw, lost)
+
+    @asynccontextmanager
+    async def _own(self, name: str) -> AsyncIterator[tuple[Any, asyncio.Event]]:
+        """A connection outside the pool, and what is set when it is lost."""
+        lost = asyncio.Event()
+        with _translated():
+            raw = await asyncpg.connect(self.url, server_settings={"application_name": name, **_KEEP_ALIVE})
+        raw.add_termination_listener(lambda _: lost.set())
+        try:
+            yield raw, lost
         finally:
-            with contextlib.suppress(asyncpg.PostgresError, OSError):
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await raw.close(timeout=2)
 
     def alone(self, work: str) -> AbstractAsyncContextManager[asyncio.Event]:

@@ -14,7 +14,7 @@ import orjson
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, Session, transaction
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
@@ -218,7 +218,10 @@ class SqliteDatabase(Database):
     async def notify(self, connection: Connection, number: int) -> None:
         """One process owns the file, and it knows its own commits."""
 
-    async def listen(self, wake: Callable[[], None]) -> None:
+    async def signal(self, text: str, connection: Connection | None = None) -> None:
+        """There is nobody else who could hear it."""
+
+    async def listen(self, wake: Callable[[], None], hear: Callable[[str], None]) -> None:
         """Nobody else writes to the file, so there is nothing to hear."""
         await asyncio.Event().wait()
 
@@ -226,6 +229,21 @@ class SqliteDatabase(Database):
     async def alone(self, work: str) -> AsyncIterator[asyncio.Event]:
         """One process owns the file."""
         yield asyncio.Event()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        yield _Alone()
+
+
+class _Alone(Session):
+    """One process owns the file, and with it every lock."""
+
+    async def try_lock(self, name: str) -> bool:
+        return True
+
+    async def lost(self, seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        return False
 
 
 async def _commit(writer: SqliteConnection) -> None:

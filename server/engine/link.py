@@ -62,6 +62,8 @@ class EngineLink:
         self._sleep = sleep
         self._socket: ClientConnection | None = None
         self.handler: Handler | None = None
+        # Set where several processes share a library: one of them talks to the engine.
+        self.is_elsewhere: Callable[[], bool] = lambda: False
 
     @property
     def is_connected(self) -> bool:

@@ -68,7 +68,10 @@ class EngineTrack(Schema):
 
 
 class LinkOut(Schema):
-    state = fields.String(required=True)
+    state = fields.String(
+        required=True,
+        metadata={"description": "connected, disconnected, disabled, or elsewhere: another server talks to it"},
+    )
     url = fields.String(required=True)
 
 
@@ -79,7 +82,8 @@ def routes(info: TrackInfo, link: EngineLink) -> Sequence[Route]:
 
     async def engine_link(_: Call) -> Answer:
         """Whether the audio engine is connected."""
-        return ok({"state": link.state if link.url else "disabled", "url": link.url})
+        state = "elsewhere" if link.is_elsewhere() else link.state
+        return ok({"state": state if link.url else "disabled", "url": link.url})
 
     return [
         Route("GET", "/audio-server", engine_link, returns=LinkOut(), tag=_TAG),

@@ -101,6 +101,13 @@ class EngineService:
     # -- the service
 
     async def run(self) -> None:
+        try:
+            await self._talk()
+        finally:
+            # Another process may go on with them; whoever takes up the conversation reads them anew.
+            self._decks.decks.clear()
+
+    async def _talk(self) -> None:
         for deck in await store.all_decks(self._database.direct):
             self._decks.decks.setdefault(deck.name, deck)
         while True:

@@ -73,6 +73,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
+    """`owner` is the run of a process that works on it."""
+
     id: str
     library_directory_id: str
     strategy: Strategy
@@ -84,6 +86,8 @@ class Scan:
     created_at: int
     started_at: int | None
     finished_at: int | None
+    owner: str | None = None
+    is_cancel_asked: bool = False
     failures: tuple[Failure, ...] = field(default=())
 
     def as_json(self, max_failures: int | None = None) -> dict[str, Any]:
@@ -118,5 +122,7 @@ def from_row(row: Row, failures: tuple[Failure, ...] = ()) -> Scan:
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        owner=row["owner"],
+        is_cancel_asked=bool(row["is_cancel_asked"]),
         failures=failures,
     )

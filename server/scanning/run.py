@@ -38,6 +38,10 @@ class DirectoryWentAway(Exception):
     """The library directory can't be reached any more; what it held is as it was."""
 
 
+class TakenOver(Exception):
+    """The scan was ended by another process, to which this one must have looked dead."""
+
+
 @dataclass(slots=True)
 class Progress:
     """How far the scan is: files the walk has found, and how many of them are dealt with."""
@@ -216,7 +220,8 @@ class ScanRun:
                     counts = await write(tx)
                     failures = list(self._failures)
                     await store.add_failures(tx, self.scan.id, failures)
-                    await store.update(tx, self.scan.id, {"counts": self.counts.plus(counts)})
+                    if not await store.count(tx, self.scan, self.counts.plus(counts)):
+                        raise TakenOver
             except errors.Unavailable as error:
                 logger.warning("a scan has to wait for the database", scan=self.scan.id, error=str(error))
                 self.is_waiting = True

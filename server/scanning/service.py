@@ -21,11 +21,15 @@ from server.scanning import events, store
 from server.scanning.intake import Tools
 from server.scanning.model import Counts, Failure, Priority, Scan, State, Strategy
 from server.scanning.part import WHOLE, Part, common_folder, merged
-from server.scanning.run import DirectoryWentAway, Progress, ScanRun
+from server.scanning.run import DirectoryWentAway, Progress, ScanRun, TakenOver
 
 logger = log.get(__name__)
 _RATE_SECONDS = 0.05
 RETRY_SECONDS = 2.0
+# A signal of another process is missed while PostgreSQL can't be reached.
+LOOK_SECONDS = 5.0
+SIGNAL = "scans"
+INTERRUPTED = "interrupted: the server stopped"
 
 
 class ScanActive(errors.Conflict):
@@ -47,6 +51,17 @@ class _Running:
     is_cancelled: bool = False
     is_waiting: bool = False  # for the database, to store its end
 
+    def hold(self, *, is_paused: bool) -> None:
+        if is_paused:
+            self.run.go.clear()
+        else:
+            self.run.go.set()
+
+    def cancel(self) -> None:
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self.task.cancel()
+
 
 class ScanService:
     """Verbs for the API, and (as a service) the queue: at most `max_concurrent` scans at once, by priority."""
@@ -62,7 +77,10 @@ class ScanService:
         # Set by the watcher, which knows which files of a directory somebody still writes.
         self.growing: Callable[[str], Collection[bytes]] = _nothing
         self.in_flight = InFlight()
+        self._owner = ids.new_id()
         self._wake = asyncio.Event()
+        self._signals = bus.signals
+        self._signals.on(SIGNAL, lambda _: self._wake.set())
         self._finished = asyncio.Condition()
 
     # -- the verbs
@@ -90,13 +108,16 @@ class ScanService:
         if not directory.is_available:
             raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
         scan = self._queued(directory_id, strategy, priority, common_folder(wanted))
-        async with self.tools.uow() as tx:
-            if await store.active(tx, directory_id):
-                raise ScanActive
-            await store.insert(tx, scan)
-        # After a crash the scan of a few folders goes on as one of the folder that holds them.
+        # After a crash, or by another process, the scan of a few folders is one of the folder that holds them.
         self._parts[scan.id] = wanted
-        self._wake.set()
+        try:
+            async with self.tools.uow() as tx:
+                if not await store.insert(tx, scan):
+                    raise ScanActive
+                await self._signals.send_with(tx, SIGNAL)
+        except BaseException:
+            self._parts.pop(scan.id, None)
+            raise
         return scan
 
     async def enqueue(self, tx: Transaction[Event], directory_id: str) -> None:
@@ -104,9 +125,8 @@ class ScanService:
         directory = await self.tools.libraries.find(tx, directory_id)
         if directory is None or not (directory.is_available and directory.is_active):
             return
-        if not await store.active(tx, directory_id):
-            await store.insert(tx, self._queued(directory_id, Strategy.HYBRID, Priority.NORMAL, b""))
-            tx.on_commit(self._wake.set)
+        if await store.insert(tx, self._queued(directory_id, Strategy.HYBRID, Priority.NORMAL, b"")):
+            await self._signals.send_with(tx, SIGNAL)
 
     def _queued(self, directory_id: str, strategy: Strategy, priority: Priority, path: bytes) -> Scan:
         return Scan(
@@ -129,15 +149,33 @@ class ScanService:
             scan = await self._active(directory_id)
             running = self._running.get(scan.id)
             if running is not None:
-                running.is_cancelled = True
-                running.task.cancel()
+                running.cancel()
                 await self.ended(scan.id)
                 return await self.get(scan.id)
-            ended = await self._end(scan, State.CANCELLED, events.ScanCancelled, expected=State.QUEUED)
+            ended = await self._end(scan, State.CANCELLED, events.ScanCancelled) if scan.owner is None else None
             if ended is not None:
                 self._parts.pop(scan.id, None)
                 return ended
+            if scan.owner not in (None, self._owner) and await self._ask_to_cancel(scan):
+                return await self._ended_elsewhere(scan.id)
             await asyncio.sleep(0)  # it left the queue just now
+
+    async def _ask_to_cancel(self, scan: Scan) -> bool:
+        async with self.tools.uow() as tx:
+            is_asked = await store.ask_to_cancel(tx, scan.id)
+            await self._signals.send_with(tx, SIGNAL)
+        return is_asked
+
+    async def _ended_elsewhere(self, scan_id: str) -> Scan:
+        """Wait for the end of a scan that another process works on."""
+        while True:
+            published = self._bus.published
+            scan = await self.get(scan_id)
+            if not scan.state.is_active:
+                return scan
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._bus.beyond(published)
 
     async def pause(self, directory_id: str) -> Scan:
         """Hold the directory's scan. Raises `NoScan`, and `Conflict` when it isn't running."""
@@ -149,13 +187,14 @@ class ScanService:
 
     async def _hold(self, directory_id: str, expected: State, state: State) -> Scan:
         scan = await self._active(directory_id)
-        running = self._running.get(scan.id)
-        if running is None or scan.state is not expected:
-            raise errors.Conflict(f"the scan is {scan.state}, not {expected}")
         async with self.tools.uow() as tx:
-            await store.update(tx, scan.id, {"state": state.value})
-        running.run.go.set() if state is State.RUNNING else running.run.go.clear()
-        return replace(scan, state=state, counts=running.run.counts)
+            if not await store.hold(tx, scan.id, expected, state):
+                raise errors.Conflict(f"the scan is {scan.state}, not {expected}")
+            await self._signals.send_with(tx, SIGNAL)
+        running = self._running.get(scan.id)
+        if running is not None:
+            running.hold(is_paused=state is State.PAUSED)
+        return self._live(replace(scan, state=state))
 
     async def status(self, directory_id: str) -> Scan:
         """The directory's scan that is active, else its latest. Raises `NotFound`."""
@@ -222,33 +261,45 @@ class ScanService:
     # -- the service
 
     async def run(self) -> None:
-        await self._recover()
         async with asyncio.TaskGroup() as group:
+            is_recovered = False
             while True:
+                self._wake.clear()
                 try:
-                    await self._launch_queued(group)
+                    if not is_recovered:
+                        await self.recover()
+                        is_recovered = True
+                    await self._turn(group)
                 except (errors.Unavailable, errors.DiskFull) as error:
                     logger.error("the queue of scans can't be worked on; trying again", error=str(error))
                     asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
-                await self._wake.wait()
-                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS if self._signals.is_shared else None):
+                        await self._wake.wait()
 
-    async def _launch_queued(self, group: asyncio.TaskGroup) -> None:
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
+        """Do with the scans that run what was asked for, maybe of another process, and start those whose turn it is."""
         for scan in await store.active(self.tools.database.direct):
-            if len(self._running) >= self._max_concurrent:
-                break
-            if scan.state is State.QUEUED and scan.id not in self._running:
+            running = self._running.get(scan.id)
+            if running is not None:
+                running.hold(is_paused=scan.state is State.PAUSED)
+                if scan.is_cancel_asked:
+                    running.cancel()
+            elif scan.state is State.QUEUED and len(self._running) < self._max_concurrent:
                 await self._launch(scan, group)
 
-    async def _recover(self) -> None:
-        """Scans that were at work when the server ended: what they wrote is kept, the next scan goes on from there."""
+    async def recover(self) -> None:
+        """End the scans that nobody works on any more: what they wrote is kept, the next scan goes on from there.
+
+        Only the holder of the duty may, since it is the only one that works on scans.
+        """
         for scan in await store.active(self.tools.database.direct):
-            if scan.state is not State.QUEUED:
-                await self._end(scan, State.FAILED, events.ScanFailed, error="interrupted: the server stopped")
+            if scan.state is not State.QUEUED and scan.id not in self._running:
+                await self._end(scan, State.FAILED, events.ScanFailed, error=INTERRUPTED)
 
     async def _launch(self, scan: Scan, group: asyncio.TaskGroup) -> None:
         directory = await self.tools.libraries.get(scan.library_directory_id)
-        started = replace(scan, state=State.RUNNING, started_at=self.tools.clock.now_ms())
+        started = replace(scan, state=State.RUNNING, started_at=self.tools.clock.now_ms(), owner=self._owner)
         began = time.monotonic()
         run = ScanRun(
             started,
@@ -260,10 +311,8 @@ class ScanService:
             self.in_flight,
         )
         async with self.tools.uow() as tx:
-            current = await store.get(tx, scan.id)
-            if current is None or current.state is not State.QUEUED:
+            if not await store.launch(tx, started):
                 return  # cancelled meanwhile
-            await store.update(tx, scan.id, {"state": State.RUNNING.value, "started_at": started.started_at})
             tx.emit(events.ScanStarted(scan=started.as_json()))
         # No await between here and the end, so that a cancel always finds the scan's task.
         self._running[scan.id] = _Running(run, group.create_task(self._work(run), name=f"scan {scan.id}"))
@@ -276,10 +325,14 @@ class ScanService:
             if self._running[scan.id].is_cancelled:
                 await to_the_end(self._close(run, State.CANCELLED, events.ScanCancelled))
                 return
-            await to_the_end(self._close(run, State.FAILED, events.ScanFailed, "interrupted: the server stopped"))
+            await to_the_end(self._close(run, State.FAILED, events.ScanFailed, INTERRUPTED, is_patient=False))
             raise
         except Exception as raised:
             error = _first(raised)
+            if isinstance(error, TakenOver):
+                logger.warning("a scan was taken over by another process", scan=scan.id)
+                await self._forget(scan)
+                return
             if not isinstance(error, (DirectoryWentAway, errors.MismoError, OSError)):
                 raise
             logger.warning("scan failed", scan=scan.id, error=str(error))
@@ -288,8 +341,13 @@ class ScanService:
             await self._close(run, State.COMPLETE, events.ScanComplete)
             await self.tools.database.optimize()
 
-    async def _close(self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None) -> None:
-        """Store how a scan ended. While the database can't take it (a full disk), it is tried again."""
+    async def _close(
+        self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None, *, is_patient: bool = True
+    ) -> None:
+        """Store how a scan ended. While the database can't take it (a full disk), it is tried again.
+
+        A server that stops has no such patience: the next one finds the scan without a process, and ends it.
+        """
         failures = run.remaining_failures()
         while True:
             try:
@@ -297,10 +355,15 @@ class ScanService:
                 break
             except (errors.Unavailable, errors.DiskFull) as trouble:
                 logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
+                if not is_patient:
+                    break
                 self._running[run.scan.id].is_waiting = True
                 await asyncio.sleep(RETRY_SECONDS)
-        del self._running[run.scan.id]
-        self._parts.pop(run.scan.id, None)
+        await self._forget(run.scan)
+
+    async def _forget(self, scan: Scan) -> None:
+        del self._running[scan.id]
+        self._parts.pop(scan.id, None)
         self._wake.set()
         async with self._finished:
             self._finished.notify_all()
@@ -313,18 +376,13 @@ class ScanService:
         *,
         error: str | None = None,
         failures: Sequence[Failure] = (),
-        expected: State | None = None,
     ) -> Scan | None:
-        """Store an end and announce it; None, and nothing is done, when the scan isn't in the expected state."""
+        """Store an end and announce it; None, and nothing is done, when the scan has gone on or ended meanwhile."""
         now = self.tools.clock.now_ms()
         async with self.tools.uow() as tx:
-            if expected is not None:
-                current = await store.get(tx, scan.id)
-                if current is None or current.state is not expected:
-                    return None
+            if not await store.end(tx, scan, state, error, now):
+                return None
             await store.add_failures(tx, scan.id, failures)
-            values = {"state": state.value, "finished_at": now, "counts": scan.counts, "error": error}
-            await store.update(tx, scan.id, values)
             if state is State.COMPLETE:
                 await self.tools.libraries.scanned(tx, scan.library_directory_id, now)
             ended = await store.get(tx, scan.id)

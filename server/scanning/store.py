@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import orjson
 
@@ -14,11 +13,13 @@ from server.scanning.model import Counts, Failure, Scan, State, from_row
 _ACTIVE = ("queued", "running", "paused")
 
 
-async def insert(connection: Connection, scan: Scan) -> None:
-    await connection.execute(
+async def insert(connection: Connection, scan: Scan) -> bool:
+    """Queue a scan; False when its directory has an active one already."""
+    count = await connection.execute(
         """
         INSERT INTO scans (id, library_directory_id, strategy, priority, path, state, counts, created_at)
         VALUES (:id, :directory, :strategy, :priority, :path, :state, :counts, :now)
+        ON CONFLICT DO NOTHING
         """,
         {
             "id": scan.id,
@@ -31,13 +32,68 @@ async def insert(connection: Connection, scan: Scan) -> None:
             "now": scan.created_at,
         },
     )
+    return bool(count)
 
 
-async def update(connection: Connection, scan_id: str, values: dict[str, Any]) -> None:
-    """Change columns; `counts` as the value, `state` as the enum."""
-    encoded = {name: _json(value) if isinstance(value, Counts) else value for name, value in values.items()}
-    assignments = ", ".join(f"{name} = :{name}" for name in encoded)
-    await connection.execute(f"UPDATE scans SET {assignments} WHERE id = :id", {**encoded, "id": scan_id})
+async def launch(connection: Connection, scan: Scan) -> bool:
+    """Let a queued scan be its owner's to work on; False when it isn't queued any more."""
+    count = await connection.execute(
+        """
+        UPDATE scans SET state = 'running', owner = :owner, started_at = :started_at
+        WHERE id = :id AND state = 'queued'
+        """,
+        {"id": scan.id, "owner": scan.owner, "started_at": scan.started_at},
+    )
+    return bool(count)
+
+
+async def hold(connection: Connection, scan_id: str, expected: State, state: State) -> bool:
+    """Pause or resume; False when the scan isn't in the expected state."""
+    count = await connection.execute(
+        "UPDATE scans SET state = :state WHERE id = :id AND state = :expected",
+        {"id": scan_id, "expected": expected.value, "state": state.value},
+    )
+    return bool(count)
+
+
+async def ask_to_cancel(connection: Connection, scan_id: str) -> bool:
+    """Ask whoever works on a scan to stop; False when nobody does."""
+    count = await connection.execute(
+        "UPDATE scans SET is_cancel_asked = 1 WHERE id = :id AND state IN ('running', 'paused')", {"id": scan_id}
+    )
+    return bool(count)
+
+
+async def count(connection: Connection, scan: Scan, counts: Counts) -> bool:
+    """Store how far its owner has come; False when the scan is its owner's no more."""
+    changed = await connection.execute(
+        """
+        UPDATE scans SET counts = :counts
+        WHERE id = :id AND owner = :owner AND state IN ('running', 'paused')
+        """,
+        {"id": scan.id, "owner": scan.owner, "counts": _json(counts)},
+    )
+    return bool(changed)
+
+
+async def end(connection: Connection, scan: Scan, state: State, error: str | None, now: int) -> bool:
+    """Store how a scan ended; False when it isn't as `scan` says: queued, or its owner's to work on."""
+    changed = await connection.execute(
+        """
+        UPDATE scans SET state = :state, finished_at = :now, counts = :counts, error = :error
+        WHERE id = :id AND owner IS NOT DISTINCT FROM :owner AND state IN :expected
+        """,
+        {
+            "id": scan.id,
+            "owner": scan.owner,
+            "expected": ["queued"] if scan.state is State.QUEUED else ["running", "paused"],
+            "state": state.value,
+            "now": now,
+            "counts": _json(scan.counts),
+            "error": error,
+        },
+    )
+    return bool(changed)
 
 
 async def add_failures(connection: Connection, scan_id: str, failures: Sequence[Failure]) -> None:

@@ -20,6 +20,8 @@ from server.watching.model import Followed, Status, WatchState
 logger = log.get(__name__)
 LOOK_SECONDS = 30.0
 MINUTE_SECONDS = 60.0
+SIGNAL = "watcher"
+_ON, _OFF = "on", "off"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,9 @@ class WatchService:
         self._wake = asyncio.Event()
         self._matched = asyncio.Condition()
         self._rounds = 0
+        self._is_at_work = False
+        self._signals = bus.signals
+        self._signals.on(SIGNAL, self._hear)
         bus.attach(self)
 
     # -- the verbs
@@ -49,25 +54,40 @@ class WatchService:
     async def start(self) -> Status:
         """Follow the directories."""
         await self._switch(is_on=True)
-        return self.status()
+        return await self.status()
 
     async def stop(self) -> Status:
         """Follow none, until started again."""
         await self._switch(is_on=False)
-        return self.status()
+        return await self.status()
 
     def switch_off(self) -> None:
         """Stay off, before the service has begun."""
         self._is_on = False
 
     async def _switch(self, *, is_on: bool) -> None:
-        self._is_on = is_on
         wanted = self._rounds + 1
-        self._wake.set()
+        await self._signals.send(SIGNAL, _ON if is_on else _OFF)
         async with self._matched:
-            await self._matched.wait_for(lambda: self._rounds >= wanted and not self._wake.is_set())
+            await self._matched.wait_for(
+                lambda: not self._is_at_work or (self._rounds >= wanted and not self._wake.is_set())
+            )
 
-    def status(self) -> Status:
+    def _hear(self, words: str) -> None:
+        self._is_on = words == _ON
+        self._wake.set()
+
+    async def status(self) -> Status:
+        """What is followed; where another process follows it, as the database knows."""
+        if not self._is_at_work:
+            followed = [item for item in await self._tools.libraries.all() if item.watch_state != WatchState.OFF]
+            return Status(
+                self._is_on,
+                tuple(
+                    Followed(item.id, item.readable_path, WatchState(item.watch_state), item.watch_detail, 0)
+                    for item in sorted(followed, key=lambda item: item.id)
+                ),
+            )
         return Status(
             self._is_on,
             tuple(
@@ -103,6 +123,16 @@ class WatchService:
     # -- the service
 
     async def run(self) -> None:
+        self._is_at_work = True
+        try:
+            await self._follow()
+        finally:
+            self._is_at_work = False
+            self._running.clear()
+            async with self._matched:
+                self._matched.notify_all()
+
+    async def _follow(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()

@@ -229,7 +229,7 @@ async def test_idle_connections_that_were_lost_are_replaced(database: Database, 
 async def test_listener_hears_others_and_says_when_it_was_cut_off(database: Database, another: Database) -> None:
     woken: asyncio.Queue[None] = asyncio.Queue()
     async with asyncio.TaskGroup() as group:
-        listening = group.create_task(database.listen(lambda: woken.put_nowait(None)))
+        listening = group.create_task(database.listen(lambda: woken.put_nowait(None), lambda _: None))
         await woken.get()  # it listens
         async with another.write() as connection:
             await another.notify(connection, 7)
