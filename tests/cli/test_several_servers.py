@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sys
 from collections import Counter
@@ -184,9 +185,8 @@ async def test_the_engine_has_one_link_and_its_plays_are_counted_once(program: P
             assert (await second.data(f"/api/tracks/{track['id']}"))["play_count"] == 1
 
 
-def first_stages(events: list[dict[str, Any]], name: str) -> list[str]:
-    jobs = [event["data"]["job"] for event in events if event["event"] == name]
-    return [job["audio_hash"] for job in jobs if "basic_features" in job["stages"]]
+def hashes_in(events: list[dict[str, Any]], name: str) -> set[str]:
+    return {event["data"]["job"]["audio_hash"] for event in events if event["event"] == name}
 
 
 async def test_each_audio_is_analysed_once_whichever_server_has_it_done(program: Program, music: Path) -> None:
@@ -208,13 +208,15 @@ async def test_each_audio_is_analysed_once_whichever_server_has_it_done(program:
             async with second.socket("analysis:*") as socket:
                 await second.scanned(await first.added(music, watch=False))
                 # What comes later are the stages that nobody waits for.
-                while len(ended := first_stages(socket.events, "analysis:complete")) < 20:
+                while len(hashes_in(socket.events, "analysis:complete")) < 20:
                     await socket.receive()
-            begun = first_stages(socket.events, "analysis:started")
-            assert Counter(begun) == Counter(ended) == dict.fromkeys(ended, 1)
-            assert not first_stages(socket.events, "analysis:failed")
+            assert not hashes_in(socket.events, "analysis:failed")
+            ended = hashes_in(socket.events, "analysis:complete")
             given = [job for job in analyser.jobs.values() if "basic_features" in job.stages]
             assert Counter(job.track_hash for job in given) == dict.fromkeys(ended, 1)
             # Both gave some away.
             assert len({job.callback_url.rpartition("/")[0] for job in given}) == 2
-            assert analyser.most_active <= 3
+            # In the order of commits, never more than three were given away and not done.
+            steps = {"analysis:started": 1, "analysis:complete": -1}
+            running = itertools.accumulate(steps.get(event["event"], 0) for event in socket.events)
+            assert 1 < max(running) <= 3
