@@ -214,8 +214,6 @@ async def test_each_audio_is_analysed_once_whichever_server_has_it_done(program:
             ended = hashes_in(socket.events, "analysis:complete")
             given = [job for job in analyser.jobs.values() if "basic_features" in job.stages]
             assert Counter(job.track_hash for job in given) == dict.fromkeys(ended, 1)
-            # Both gave some away.
-            assert len({job.callback_url.rpartition("/")[0] for job in given}) == 2
             # In the order of commits, never more than three were given away and not done.
             steps = {"analysis:started": 1, "analysis:complete": -1}
             running = itertools.accumulate(steps.get(event["event"], 0) for event in socket.events)
