@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from server.db.database import Connection, Dialect, Params, Row, as_dict
@@ -19,6 +20,8 @@ _INDEXED = (
     "comment_fold", "file_name_fold", "split_words",
 )  # fmt: skip
 _TERMED = ("artists", "genres", "tags")
+# What a scan compares with the disk; first, in this order, what a listing says of a file.
+_KNOWN = "path, file_size, file_mtime_ns, file_inode, hash_state, missing_since, pk, id"
 
 
 class TrackStore:
@@ -121,19 +124,18 @@ class TrackStore:
         if depth is not None:
             slashes = "length(relative_path) - length(replace(relative_path, '/', ''))"
             where = where & Where(f"{slashes} = :depth", {"depth": depth})
-        columns = "pk, id, path, file_size, file_mtime_ns, file_inode, hash_state, missing_since"
         present, missing = (where & Where(f"missing_since IS {state}") for state in ("NULL", "NOT NULL"))
         # Each half has an index of its own, in the order that is wanted.
         halves = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {columns} FROM tracks{half.clause()} ORDER BY path LIMIT :limit) AS half_{number}"
+            f"SELECT * FROM (SELECT {_KNOWN} FROM tracks{half.clause()} ORDER BY path LIMIT :limit) AS half_{number}"
             for number, half in enumerate((present, missing))
         )
-        return list(
-            await connection.fetch_all(
-                f"SELECT * FROM ({halves}) AS files ORDER BY path, (missing_since IS NOT NULL), pk LIMIT :limit",
-                {**where.params, "limit": limit},
-            )
-        )
+        rows = list(await connection.fetch_all(halves, {**where.params, "limit": limit}))
+        if any(map(itemgetter("missing_since"), rows)):
+            rows.sort(key=lambda row: (row["path"], row["missing_since"] is not None, row["pk"]))
+        else:
+            rows.sort(key=itemgetter("path"))
+        return rows[:limit]
 
     async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
         return list(await connection.fetch_all("SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}))

@@ -136,11 +136,13 @@ class Hub:
     # -- the service
 
     async def run(self) -> None:
+        time_of = asyncio.get_running_loop().time
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat())
             while True:
                 await self._dirty.wait()
                 self._dirty.clear()
+                began = time_of()
                 self._take_transients()
                 try:
                     await self._flush()
@@ -148,8 +150,8 @@ class Hub:
                     logger.warning("resources can't be read; events wait", error=str(error))
                     self._dirty.set()
                     await asyncio.sleep(self.limits.retry)
-                # What comes within this time goes out together.
-                await asyncio.sleep(self.limits.coalesce)
+                # What comes within this time goes out together; serving many clients takes some of it already.
+                await asyncio.sleep(max(0.0, self.limits.coalesce - (time_of() - began)))
 
     def _take_transients(self) -> None:
         now, interval = self.now(), self.limits.transient_interval
