@@ -18,15 +18,17 @@ from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Pa
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
-# A negative cache_size is in KiB, for each connection. The operating system caches the file anyway; mapping it into
-# memory gains little and makes the process look as large as the library.
+# Each connection's page cache, a share of the file within bounds: it should hold the inner pages of the indexes, which
+# every look-up passes. The operating system caches the rest; mapping the file into memory would make the process look
+# as large as the library.
+CACHE_SHARE = 64
+CACHE_KIB_MIN, CACHE_KIB_MAX = 6 * 1024, 32 * 1024
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: what was announced to a client is still there after a power cut.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -6144",
 )
 
 
@@ -156,9 +158,14 @@ class SqliteDatabase(Database):
         self._open.append(connection)
         connection.row_factory = sqlite3.Row
         with _translated():
-            for pragma in (f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS):
+            for pragma in (f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS, self._cache_pragma()):
                 await connection.execute_fetchall(pragma)
         return connection
+
+    def _cache_pragma(self) -> str:
+        share = self.path.stat().st_size // 1024 // CACHE_SHARE
+        # A negative number is in KiB, a positive one in pages.
+        return f"PRAGMA cache_size = {-min(max(share, CACHE_KIB_MIN), CACHE_KIB_MAX)}"
 
     async def close(self) -> None:
         async with self._turn:  # who writes now comes to its end

@@ -11,6 +11,7 @@ from server.tracks.search import FRAGMENT_COLUMNS, FRAGMENT_LENGTH, SearchIndex
 
 _WORDS = ", ".join(f"{name}_words" for name in (*FIELDS, "other"))
 _FRAGMENTS = ", ".join(column.replace("_fold", "_words") for column in FRAGMENT_COLUMNS)
+_SHORT = 9
 _INDEXES = (("track_words", _WORDS), ("track_fragments", _FRAGMENTS))
 
 
@@ -72,6 +73,10 @@ def _match(term: Term) -> str:
 
 
 def _grams(text: str) -> list[str]:
-    """Trigrams side by side that cover a text: the fewer lists there are to intersect, the quicker."""
+    """Trigrams that cover a text: all of a short one's, since each that is looked up saves rows that are checked.
+
+    Of a long text those side by side, which are few enough to intersect and tell it from others all the same.
+    """
     last = len(text) - FRAGMENT_LENGTH
-    return [text[start : start + FRAGMENT_LENGTH] for start in (*range(0, last, FRAGMENT_LENGTH), last)]
+    step = 1 if last <= _SHORT else FRAGMENT_LENGTH
+    return [text[start : start + FRAGMENT_LENGTH] for start in (*range(0, last, step), last)]
