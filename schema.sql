@@ -481,7 +481,11 @@ CREATE TABLE playlist_refreshes (
     last_change_at INTEGER,
     clock_at INTEGER,
     due_at INTEGER NOT NULL,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    -- What a waiting refresh is about: `track_ids` holds the tracks that changed, as a JSON list (null: it may be any), and
+    -- `is_order` whether their change may have moved them inside a list that they stay in.
+    track_ids TEXT,
+    is_order INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX playlist_refreshes_due_at ON playlist_refreshes (due_at);
 

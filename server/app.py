@@ -176,7 +176,7 @@ async def build(
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     cleanup.in_use = playlists.tracks_in_lists
-    refresher = SmartRefresher(database, uow, playlists.smart, clock)
+    refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
     duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists, cues)
@@ -217,7 +217,7 @@ async def build(
         Duty(monitor, library),
         Duty(watcher, library),
         Duty(EntryUpkeep(uow, event_log, bus, tracks, clock), upkeep),
-        Duty(SmartMarker(uow, event_log, bus, refresher), upkeep),
+        Duty(SmartMarker(uow, event_log, bus, refresher, clock), upkeep),
         Duty(refresher, upkeep),
         Duty(SessionKeeper(playlists.sessions, clock), upkeep),
         file_work,

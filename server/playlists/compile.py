@@ -6,7 +6,7 @@ Every condition is either true or not: what is missing fulfils no comparison, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import orjson
@@ -68,6 +68,10 @@ class Compiler:
                 return _joined([self.rule(part) for part in parts], " OR ", "1 = 0")
             case Not(part):
                 return ~self.rule(part)
+
+    def tracks(self, ids: Collection[str]) -> Where:
+        """Some tracks only; beside a rule."""
+        return self._bind("tracks.id IN {}", sorted(ids))
 
     def _condition(self, condition: Condition) -> Where:
         field, op, value = condition.field, condition.op, condition.value

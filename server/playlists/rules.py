@@ -76,10 +76,15 @@ class Criteria:
     def columns(self) -> frozenset[str]:
         """The columns of `tracks` whose change can change the result."""
         found = {column for condition in self.conditions() for column in _columns(condition)}
-        found |= {SORTABLE[name.removeprefix("-")][0] for name in self.sort}
+        found |= self.sort_columns
         if self.limit is not None and self.limit_by is not LimitBy.COUNT:
             found.add("duration_seconds" if self.limit_by is LimitBy.DURATION else "file_size")
         return frozenset(found)
+
+    @property
+    def sort_columns(self) -> frozenset[str]:
+        """The columns of `tracks` whose change can move a track inside the result."""
+        return frozenset(SORTABLE[name.removeprefix("-")][0] for name in self.sort)
 
     @property
     def playlist_ids(self) -> frozenset[str]:

@@ -16,6 +16,7 @@ from server.playlists import entries, events, repointing, rules, store
 from server.playlists.contents import Contents
 from server.playlists.folders import check_parent
 from server.playlists.locking import WrongType, editable, existing, locked
+from server.playlists.look import Looks
 from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh, searchable
 from server.playlists.rules import Criteria
@@ -30,7 +31,9 @@ Json = dict[str, Any]
 
 
 class PlaylistService:
-    """`contents`, `sessions` and `smart` hold the verbs of entries, of sessions and of criteria."""
+    """`contents`, `sessions` and `smart` hold the verbs of entries, of sessions and of criteria; `looks` those of a few
+    tracks of a smart playlist.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class PlaylistService:
         self.contents = Contents(database, uow, tracks, clock)
         self.sessions = Sessions(database, uow, tracks, settings, clock)
         self.smart = SmartLists(tracks, clock)
+        self.looks = Looks(tracks, clock)
 
     # -- reading
 

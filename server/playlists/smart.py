@@ -90,7 +90,7 @@ class SmartLists:
         changed = ranks.plan([present[match.id][1] if match.id in present else None for match in wanted])
         removed = tuple(track_id for _, _, track_id, _ in members if track_id not in wanted_ids)
         new = [
-            _member(playlist.id, match, changed[index], now)
+            member(playlist.id, match, changed[index], now)
             for index, match in enumerate(wanted)
             if match.id not in present
         ]
@@ -205,7 +205,7 @@ def cut(found: Sequence[Match], criteria: Criteria) -> list[Match]:
     return taken
 
 
-def _member(playlist_id: str, match: Match, rank: int, now: int) -> Entry:
+def member(playlist_id: str, match: Match, rank: int, now: int) -> Entry:
     return Entry(
         id=ids.new_id(),
         playlist_id=playlist_id,

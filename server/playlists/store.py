@@ -234,6 +234,33 @@ async def of_tracks(connection: Connection, track_ids: Sequence[str]) -> list[En
     return [_entry(row) for row in rows]
 
 
+async def listed_tracks(connection: Connection) -> list[str]:
+    """Every track that stands in a list which isn't history."""
+    return await connection.fetch_values(
+        """
+        SELECT DISTINCT e.track_id FROM playlist_entries e JOIN playlists p ON p.id = e.playlist_id
+        WHERE p.type <> 'session' ORDER BY e.track_id
+        """
+    )
+
+
+async def of_tracks_in(connection: Connection, playlist_id: str, track_ids: Sequence[str]) -> list[Entry]:
+    """The entries of some tracks in one playlist."""
+    rows = await connection.fetch_all(
+        f"SELECT {_ENTRY} FROM playlist_entries WHERE track_id IN :tracks AND playlist_id = :id ORDER BY rank, id",
+        {"tracks": list(track_ids), "id": playlist_id},
+    )
+    return [_entry(row) for row in rows]
+
+
+def held_by(playlist_id: str) -> Where:
+    """That a row of `tracks` stands in a playlist."""
+    return Where(
+        "EXISTS (SELECT 1 FROM playlist_entries e WHERE e.track_id = tracks.id AND e.playlist_id = :held_by)",
+        {"held_by": playlist_id},
+    )
+
+
 async def position_of_play(connection: Connection, playlist_id: str, played_at: int) -> int:
     """How many of a session's entries come before a play of that time."""
     position: int = await connection.fetch_value(

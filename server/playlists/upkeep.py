@@ -19,6 +19,7 @@ from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
 _MAY_CHANGE_LENGTH = {"track:updated", "track:moved", "track:restored"}
+_BATCH = 1000
 
 
 class EntryUpkeep(Consumer):
@@ -48,6 +49,15 @@ class EntryUpkeep(Consumer):
         if measured:
             await self._measure(tx, sorted(measured))
 
+    async def start_over(self, tx: Tx) -> None:
+        """Nobody knows which tracks were deleted: every one that stands in a list is asked for."""
+        listed = await store.listed_tracks(tx)
+        for start in range(0, len(listed), _BATCH):
+            batch = listed[start : start + _BATCH]
+            gone = set(batch) - (await self._tracks.briefs(tx, batch)).keys()
+            if gone:
+                await self._remove(tx, sorted(gone))
+
     async def _remove(self, tx: Tx, track_ids: Sequence[str]) -> None:
         now = self._clock.now_ms()
         for playlist_id, found in (await _by_playlist(tx, track_ids)).items():
@@ -65,7 +75,7 @@ class EntryUpkeep(Consumer):
         tracks = await self._tracks.briefs(tx, track_ids)
         for playlist_id, found in (await _by_playlist(tx, track_ids)).items():
             playlist = await store.locked(tx, playlist_id)
-            if playlist is None or playlist.kind in (Kind.SESSION, Kind.SMART):
+            if playlist is None or playlist.kind is Kind.SESSION:
                 continue
             lengths = {
                 item.id: milliseconds(tracks[item.track_id].duration_seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.db.database import Connection, Row
 from server.db.sql import Where
-from server.tracks.listing import Order
+from server.tracks.listing import Order, segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,23 @@ async def matching(connection: Connection, where: Where, order: Order, limit: in
         f"SELECT id, duration_seconds, file_size FROM tracks{where.clause()} ORDER BY {sort}{cut}", where.params
     )
     return [Match(row[0], row[1], row[2]) for row in rows]
+
+
+async def following(connection: Connection, track_id: str, where: Where, order: Order) -> str | None:
+    """The first track after one, in an order, of those that fulfil a condition; None when there is none."""
+    columns = ", ".join([*order.columns, "pk"])
+    row = await connection.fetch_one(f"SELECT {columns} FROM tracks WHERE id = :id", {"id": track_id})
+    if row is None:
+        return None
+    for segment in segments(order, list(row)):
+        keys = ", ".join([*(key.order for key in segment.remaining), f"pk {'DESC' if order.is_descending else 'ASC'}"])
+        condition = where & segment.where
+        found: str | None = await connection.fetch_value(
+            f"SELECT id FROM tracks{condition.clause()} ORDER BY {keys} LIMIT 1", condition.params
+        )
+        if found is not None:
+            return found
+    return None
 
 
 async def holds(connection: Connection, track_id: str, conditions: Sequence[Where]) -> list[bool] | None:

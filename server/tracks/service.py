@@ -493,6 +493,10 @@ class TrackService:
         """Tracks that fulfil a compiled condition over `tracks`, in order."""
         return await selection.matching(connection, where, order, limit)
 
+    async def following(self, connection: Connection, track_id: str, where: Where, order: Order) -> str | None:
+        """The first track after one, in an order, of those that fulfil a condition over `tracks`."""
+        return await selection.following(connection, track_id, where, order)
+
     async def ids_where(self, where: Where) -> list[str]:
         """Ids of the tracks that fulfil a condition, in the order in which they came into the library."""
         return await self._store.ids_where(self._database.direct, where)

@@ -39,3 +39,11 @@ async def marked(server: Running) -> None:
             return
         # Their own events move the head; asking the database again gives them their turn.
         head = min(head, server.app.log.seq)
+
+
+async def refreshed(server: Running) -> None:
+    """Let everything that is due have its turn, and what follows from that."""
+    while True:
+        await marked(server)
+        if not await server.app.refresher.refresh_due():
+            return

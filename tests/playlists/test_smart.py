@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from server.clock import to_rfc3339
 from server.config import Config
-from tests.playlists.clock import START, StoppedClock, marked, running_at
+from tests.playlists.clock import START, StoppedClock, marked, refreshed, running_at
 from tests.playlists.library import fill
 from tests.support.application import Running
 
@@ -90,26 +91,33 @@ async def test_lists_never_depend_on_themselves(mismo: Running) -> None:
         assert problem["errors"][0]["field"] == "any[0].not.value"
 
 
+async def looked_at(mismo: Running, playlist: dict[str, Any]) -> str:
+    """When a list was last compared with its criteria, as the clock stood."""
+    found = (await mismo.client.get(f"/api/playlists/{playlist['id']}", include_tracks=False))["data"]
+    return str(found["last_refreshed"])
+
+
 async def test_only_concerned_lists_are_evaluated_five_quiet_seconds_later(config: Config) -> None:
     clock = StoppedClock()
     async with running_at(config, clock) as mismo:
         tracks = await fill(mismo.app, [{"title": f"T{n}", "bpm": 120.0 + n} for n in range(4)])
         fast = await smart(mismo, "Fast", bpm_min=122)
-        await smart(mismo, "Liked", rating_min=4)
-        await marked(mismo)
+        liked = await smart(mismo, "Liked", rating_min=4)
         clock.pass_seconds(60)
-        await mismo.app.refresher.refresh_due()
+        await refreshed(mismo)
+        before, before_liked = await looked_at(mismo, fast), await looked_at(mismo, liked)
         await mismo.client.patch(f"/api/tracks/{tracks[0]}", {"bpm": 150})
-        await marked(mismo)
         clock.pass_seconds(4)
-        assert await mismo.app.refresher.refresh_due() == []
+        await refreshed(mismo)
         await mismo.client.patch(f"/api/tracks/{tracks[3]}", {"bpm": 100})
-        await marked(mismo)
         clock.pass_seconds(4.9)
-        assert await mismo.app.refresher.refresh_due() == []
+        await refreshed(mismo)
+        assert await looked_at(mismo, fast) == before
         clock.pass_seconds(0.1)
         seq = mismo.app.log.seq
-        assert await mismo.app.refresher.refresh_due() == [fast["id"]]
+        await refreshed(mismo)
+        assert await looked_at(mismo, fast) == to_rfc3339(clock.now)
+        assert await looked_at(mismo, liked) == before_liked
         (event,) = [item for item in await mismo.app.log.read(seq) if item.name.startswith("playlist:")]
         assert event.data == {"playlist_id": fast["id"], "added": [tracks[0]], "removed": [tracks[3]], "total": 2}
         assert await titles(mismo, fast["id"]) == ["T0", "T2"]
@@ -120,17 +128,17 @@ async def test_a_stream_of_changes_is_looked_at_after_thirty_seconds(config: Con
     async with running_at(config, clock) as mismo:
         (track,) = await fill(mismo.app, [{}])
         rated = await smart(mismo, rating_min=5)
-        await marked(mismo)
         clock.pass_seconds(60)
-        await mismo.app.refresher.refresh_due()
-        evaluated = []
+        await refreshed(mismo)
+        looks = {await looked_at(mismo, rated)}
+        begun = clock.now
         for second in range(33):
             await mismo.client.patch(f"/api/tracks/{track}", {"rating": second % 5 + 1})
             await marked(mismo)
             clock.pass_seconds(1)
-            evaluated += [second for _ in await mismo.app.refresher.refresh_due()]
-        assert evaluated == [29]
-        assert rated["track_count"] == 0
+            await refreshed(mismo)
+            looks.add(await looked_at(mismo, rated))
+        assert sorted(looks)[1:] == [to_rfc3339(begun + 30_000)]
 
 
 async def test_a_bulk_edit_refreshes_each_list_once(config: Config) -> None:
@@ -138,16 +146,16 @@ async def test_a_bulk_edit_refreshes_each_list_once(config: Config) -> None:
     async with running_at(config, clock) as mismo:
         tracks = await fill(mismo.app, [{} for _ in range(1200)])
         lists = [await smart(mismo, f"L{n}", rating_min=n) for n in (3, 4, 5)]
-        await marked(mismo)
         clock.pass_seconds(60)
-        await mismo.app.refresher.refresh_due()
+        await refreshed(mismo)
         seq = mismo.app.log.seq
         await mismo.client.post("/api/tracks/bulk", {"ids": tracks, "set": {"rating": 4}})
         await marked(mismo)
         clock.pass_seconds(5)
-        assert sorted(await mismo.app.refresher.refresh_due()) == sorted(item["id"] for item in lists)
-        refreshed = [item for item in await mismo.app.log.read(seq) if item.name == "playlist:smart:refreshed"]
-        assert [(len(item.data["added"]), item.data["total"]) for item in refreshed] == [(1200, 1200)] * 2
+        await refreshed(mismo)
+        assert {await looked_at(mismo, item) for item in lists} == {to_rfc3339(clock.now)}
+        events = [item for item in await mismo.app.log.read(seq) if item.name == "playlist:smart:refreshed"]
+        assert [(len(item.data["added"]), item.data["total"]) for item in events] == [(1200, 1200)] * 2
 
 
 async def test_a_list_follows_the_one_it_refers_to(config: Config) -> None:
@@ -159,7 +167,7 @@ async def test_a_list_follows_the_one_it_refers_to(config: Config) -> None:
         await mismo.client.patch(f"/api/tracks/{track}", {"rating": 5})
         await marked(mismo)
         clock.pass_seconds(5)
-        await mismo.app.refresher.refresh_due()
+        await refreshed(mismo)
         assert await titles(mismo, outer["id"]) == ["T"]
 
 
@@ -171,7 +179,7 @@ async def test_time_alone_moves_tracks(config: Config) -> None:
         assert await titles(mismo, resting["id"]) == ["Never"]
         await mismo.app.refresher.adopt()
         clock.pass_seconds(2 * 86400)
-        assert resting["id"] in await mismo.app.refresher.refresh_due()
+        await refreshed(mismo)
         assert await titles(mismo, resting["id"]) == ["Recent", "Never"]
 
 
