@@ -19,6 +19,7 @@ from server.api.fields import (
     integer,
     number,
 )
+from server.metadata import date as dates
 from server.metadata import key as keys
 from server.metadata.key import Key
 from server.tracks import facets
@@ -36,6 +37,18 @@ class KeyText(fields.Field[Key]):
         if key is None:
             raise ValidationError("must be a key, like 8A, Am or 1m")
         return key
+
+
+class DateText(Text):
+    """A release date, as precise as it is known: `1999`, `1999-05`, `1999-05-06`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        _, date = dates.parse(text) if len(text) <= 64 else (None, None)
+        # What isn't a month, a day or a time would be dropped; a zone may be.
+        if date is None or len(date) < min(len(text.strip()), len("2026-05-01T20:15:04")):
+            raise ValidationError("must be a date, like 1999, 1999-05 or 1999-05-06")
+        return date
 
 
 def _filter_fields() -> dict[str, fields.Field[Any]]:
@@ -128,7 +141,7 @@ class Edits(StrictSchema):
     genre = _text()
     genres = _texts()
     year = integer(0, 9999, allow_none=True)
-    date = _text(64)
+    date = DateText(allow_none=True)
     track_number = integer(0, 99999, allow_none=True)
     track_total = integer(0, 99999, allow_none=True)
     disc_number = integer(0, 9999, allow_none=True)

@@ -113,6 +113,66 @@ async def test_corrections_survive_new_tags_and_null_shows_what_the_file_says_no
     assert (await mismo.scanned(directory["id"]))["counts"]["unchanged"] == 1
 
 
+_SEVERAL = {
+    "title": "one",
+    "artists": ("File", "Other"),
+    "genres": ("File", "More"),
+    "year": 2003,
+    "date": "2003-02-01",
+}
+
+
+@pytest.mark.parametrize(
+    ("edit", "shown"),
+    [
+        ({"genre": "House"}, {"genre": "House", "genres": ["House"]}),
+        ({"genre": ""}, {"genre": "", "genres": []}),
+        ({"genres": ["House", "Dub"]}, {"genre": "House", "genres": ["House", "Dub"]}),
+        ({"genres": []}, {"genre": None, "genres": []}),
+        ({"artist": "A & B"}, {"artist": "A & B", "artists": ["A & B"]}),
+        ({"artists": ["A", "B"]}, {"artist": "A", "artists": ["A", "B"]}),
+        ({"artist": "A & B", "artists": ["A", "B"]}, {"artist": "A & B", "artists": ["A", "B"]}),
+        ({"year": 1999}, {"year": 1999, "date": "1999"}),
+        ({"year": 2003}, {"year": 2003, "date": "2003-02-01"}),
+        ({"date": "1999-05"}, {"year": 1999, "date": "1999-05"}),
+    ],
+)
+async def test_what_says_the_same_follows_an_edit(shelf: Shelf, edit: dict[str, Any], shown: dict[str, Any]) -> None:
+    await shelf.put(_SEVERAL)
+    before = await shelf.get("one")
+    after = await shelf.patch("one", **edit)
+    assert {name: after[name] for name in shown} == shown
+    back = await shelf.patch("one", **dict.fromkeys(edit))
+    assert _without_time(back) == _without_time(before)
+
+
+async def test_edited_genre_is_what_filters_and_facets_see(shelf: Shelf) -> None:
+    await shelf.put({**_SEVERAL, "title": "one"}, {**_SEVERAL, "title": "two"})
+    await shelf.patch("one", genre="House", artist="Me")
+    assert await shelf.found(genre="more") == {"two"}
+    assert await shelf.found(genre="house") == {"one"}
+    assert await shelf.found(artist="other") == {"two"}
+    facets = (await shelf.mismo.client.get("/api/tracks/facets", fields="genre,artist"))["data"]
+    assert {item["value"]: item["count"] for item in facets["genre"]} == {"File": 1, "House": 1, "More": 1}
+    assert {item["value"]: item["count"] for item in facets["artist"]} == {"File": 1, "Me": 1, "Other": 1}
+
+
+async def test_edit_that_follows_gives_way_to_the_users_own(shelf: Shelf) -> None:
+    await shelf.put(_SEVERAL)
+    await shelf.patch("one", artist="A & B")
+    assert (await shelf.patch("one", artists=["A", "B"]))["artist"] == "A & B"
+    assert (await shelf.patch("one", artist=None))["artist"] == "A"
+    after = await shelf.patch("one", artists=None)
+    assert (after["artist"], after["artists"], after["metadata_source"]) == ("File", ["File", "Other"], "tags")
+
+
+@pytest.mark.parametrize("date", ["soon", "1999-13", "1999-05-32", "99", "", "1999-05-06T25:00", "1999" * 20])
+async def test_date_that_is_none_is_refused(shelf: Shelf, date: str) -> None:
+    (track_id,) = await shelf.put(_SEVERAL)
+    answer = await shelf.mismo.client.patch(f"/api/tracks/{track_id}", {"date": date}, status=422)
+    assert answer["errors"][0]["field"] == "date"
+
+
 async def test_edit_is_announced_once_and_an_edit_that_changes_nothing_isnt(shelf: Shelf) -> None:
     await shelf.put(*named(["one"]))
     async with shelf.mismo.socket("track:updated") as socket:
