@@ -188,6 +188,13 @@ def complete(row: Mapping[str, Any]) -> Values:
         folded, more = fold_with_parts(text) if text else ("", [])
         values[f"{name}_fold"] = folded if folded or name == "file_name" else None
         parts += more
+    for name in LISTS:
+        own = values[f"{MULTI_VALUED[name]}_fold"]
+        for text in orjson.loads(values[name]) if "," in values[name] else ():
+            folded, more = fold_with_parts(text)
+            # The field itself often holds them all: `A & B`.
+            if folded and f" {folded} " not in f" {own} ":
+                parts += [folded, *more]
     values["split_words"] = " ".join(dict.fromkeys(parts)) or None
     return values
 

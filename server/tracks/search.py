@@ -26,6 +26,8 @@ RANKED_TERMS = 4
 TEXT_COLUMNS = (*(f"{field}_fold" for field in FIELDS), "split_words")
 FRAGMENT_COLUMNS = ("title_fold", "artist_fold", "album_fold", "file_name_fold")
 FRAGMENT_LENGTH = 3
+# Of these a track's column holds the first; the further ones are in `split_words`, and one by one in `track_terms`.
+SEVERAL = ("artist", "genre")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +178,30 @@ def contains_words(term: Term, columns: Sequence[str], name: str) -> Where:
     return any_of(conditions)
 
 
+def has_several(term: Term) -> bool:
+    """Whether a track may have more values of the term's field than its column holds."""
+    return term.field in SEVERAL
+
+
+def among_several(term: Term, name: str) -> Where:
+    """Whether one of a track's further artists or genres holds the words of a term that is limited to that field."""
+    holds = contains_words(term, ("m.term",), name)
+    return Where(
+        f"EXISTS (SELECT 1 FROM track_terms m WHERE m.track_pk = tracks.pk AND m.field = '{term.field}'"
+        f" AND {holds.sql})",
+        holds.params,
+    )
+
+
 def _inside(terms: Sequence[Term]) -> Where:
     """Each term somewhere in the text, or (negated) nowhere: the check behind a fragment index."""
     result = Where("")
     for number, term in enumerate(terms):
-        columns = FRAGMENT_COLUMNS if term.field is None else (_column(term),)
-        condition = NOTHING
+        columns: Sequence[str] = (_column(term),)
+        if term.field is None:
+            # What is unwanted is so wherever it stands, also where no fragments are looked for.
+            columns = TEXT_COLUMNS if term.is_negated else FRAGMENT_COLUMNS
+        condition = among_several(term, f"inside_{number}") if has_several(term) and term.is_negated else NOTHING
         for spelling, words in enumerate(term.spellings):
             name = f"inside_{number}_{spelling}"
             for column in columns:

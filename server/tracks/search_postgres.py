@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from server.db.database import Connection
 from server.db.sql import Where
 from server.tracks.query import Term
-from server.tracks.search import TEXT_COLUMNS, SearchIndex, contains_words
+from server.tracks.search import TEXT_COLUMNS, SearchIndex, among_several, contains_words, has_several
 
 
 class PostgresSearchIndex(SearchIndex):
@@ -39,10 +39,12 @@ def _matching(terms: Sequence[Term]) -> Where:
     for number, term in enumerate(terms):
         name = f"term_{number}"
         columns = TEXT_COLUMNS if term.field is None else (f"{term.field}_fold",)
-        if term.is_negated:
-            result = result & ~contains_words(term, columns, name)
-        elif term.field is not None or any(len(words) > 1 for words in term.spellings):
-            result = result & contains_words(term, columns, name)
+        if not term.is_negated and term.field is None and all(len(words) == 1 for words in term.spellings):
+            continue
+        holds = contains_words(term, columns, name)
+        if has_several(term):
+            holds = holds | among_several(term, f"further_{number}")
+        result = result & (~holds if term.is_negated else holds)
     return result
 
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from server.db.database import Connection
 from server.db.sql import Where
 from server.tracks.query import FIELDS, Term
-from server.tracks.search import FRAGMENT_COLUMNS, FRAGMENT_LENGTH, SearchIndex
+from server.tracks.search import (
+    FRAGMENT_COLUMNS,
+    FRAGMENT_LENGTH,
+    SearchIndex,
+    among_several,
+    contains_words,
+    has_several,
+)
 
 _WORDS = ", ".join(f"{name}_words" for name in (*FIELDS, "other"))
 _FRAGMENTS = ", ".join(column.replace("_fold", "_words") for column in FRAGMENT_COLUMNS)
@@ -35,6 +42,9 @@ class SqliteSearchIndex(SearchIndex):
     def word_hits(self, terms: Sequence[Term], filters: Where) -> Where:
         wanted = " AND ".join(_match(term) for term in terms if not term.is_negated)
         unwanted = " OR ".join(_match(term) for term in terms if term.is_negated)
+        for number, term in enumerate(terms):
+            if has_several(term):
+                filters = filters & _further(term, f"further_{number}")
         if not wanted:
             others = Where(
                 "pk NOT IN (SELECT rowid FROM track_words WHERE track_words MATCH :words)", {"words": unwanted}
@@ -67,9 +77,17 @@ def _match(term: Term) -> str:
     """A term in FTS5's language. Folded words hold letters and digits only, so that quoting them is enough."""
     star = "*" if term.is_prefix else ""
     text = " OR ".join(f'"{" ".join(words)}"{star}' for words in term.spellings)
+    if has_several(term) and not term.is_negated:
+        return f"{{{term.field}_words other_words}} : ({text})"
     if term.field:
         return f"{term.field}_words : ({text})"
     return f"({text})" if term.parts else text
+
+
+def _further(term: Term, name: str) -> Where:
+    """What the index can't say of a field with further values: that a hit is one of them, or that none is."""
+    further = among_several(term, name)
+    return ~further if term.is_negated else contains_words(term, (f"{term.field}_fold",), f"{name}_own") | further
 
 
 def _grams(text: str) -> list[str]:

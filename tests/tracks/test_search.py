@@ -176,6 +176,32 @@ async def test_search_finds_what_the_contract_says(library: Shelf) -> None:
     assert found == dict(_CASES)
 
 
+async def test_each_of_several_artists_and_genres_is_found(shelf: Shelf) -> None:
+    await shelf.put(
+        {"title": "both", "artists": ("Alpha", "Bëta/Gamma"), "genres": ("House", "Dub Techno")},
+        {"title": "one", "artist": "Alpha", "genre": "House", "remixer": "Dub Beta"},
+    )
+    searched = {
+        "beta": {"both", "one"}, "betagamma": {"both"}, "gam": {"both"}, '"dub techno"': {"both"},
+        "alpha dub": {"both", "one"}, "artist:alpha": {"both", "one"}, "artist:beta": {"both"},
+        "artist:dub": set(), "artist:house": set(), "genre:tech": {"both"}, 'genre:"dub techno"': {"both"},
+        "genre:beta": set(), "alpha -techno": {"one"}, "alpha -genre:dub": {"one"}, "-genre:dub": {"one"},
+        "alpha -artist:dub": {"both", "one"}, "alpha -dub": set(),
+    }  # fmt: skip
+    assert {q: set(await shelf.search(q)) for q in searched} == searched
+    await shelf.patch("both", artist="Other", genre="Rock")
+    assert await shelf.search("gamma") == await shelf.search("techno") == []
+    assert await shelf.search("artist:other") == ["both"]
+
+
+async def test_fragments_bring_nothing_back_that_is_unwanted(shelf: Shelf) -> None:
+    await shelf.put(
+        {"title": "alphabet", "genre": "Techno", "label": "Warp"}, {"title": "alphabetical", "comment": "x"},
+    )  # fmt: skip
+    for q in ("alpha -techno", "lphabe -techno", "lphabe -warp", "lphabe -label:warp", "lphabe -genre:techno"):
+        assert await shelf.search(q) == ["alphabetical"], q
+
+
 async def test_without_only_is_the_rest_of_the_library(library: Shelf) -> None:
     rest = {spec["title"] for spec in _LIBRARY} - {"Night", "One Night in Bangkok", "Nightfall"}
     assert set(await library.search("-night", limit=1000)) == rest
