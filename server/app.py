@@ -53,7 +53,7 @@ from server.libraries import missing_routes
 from server.libraries import routes as library_routes
 from server.libraries.cleanup import CleanupService
 from server.libraries.monitor import MountMonitor
-from server.libraries.service import LibraryService
+from server.libraries.service import DirectoryExists, LibraryService
 from server.operations import attempt, trash
 from server.operations import routes as operation_routes
 from server.operations.elsewhere import Elsewhere
@@ -369,15 +369,18 @@ async def _listen(runner: Runner, config: Config) -> str:
 
 async def _add_libraries(app: App, paths: list[Path]) -> None:
     """Manage the folders that the command line names, and scan them."""
-    known = {directory.path: directory for directory in await app.libraries.all()}
+    known = {directory.path: directory.id for directory in await app.libraries.all()}
     for path in paths:
-        raw = os.fsencode(path)
+        raw = os.path.normpath(os.fsencode(path))  # noqa: ASYNC240 (text only: no file is touched)
         try:
-            directory = known.get(raw) or await app.libraries.add(os.fsdecode(raw), {})
+            directory_id = known.get(raw) or (await app.libraries.add(os.fsdecode(raw), {})).id
+        except DirectoryExists as error:
+            # The same folder under another name (a link): what the person wants managed is managed.
+            directory_id = error.extra["library_directory_id"]
         except errors.MismoError as error:
             raise errors.StartupError(f"--library {path}: {error.detail}") from error
         try:
-            await app.scans.start(directory.id)
+            await app.scans.start(directory_id)
         except errors.Conflict as error:
             # A known drive that isn't plugged in is no reason not to start.
             logger.warning("not scanned", library=str(path), reason=error.detail)

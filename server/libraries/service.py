@@ -134,7 +134,7 @@ class LibraryService:
         now = self._clock.now_ms()
         known = await store.by_path(tx, path)
         if known is not None and known.removed_at is None:
-            raise DirectoryExists(f"this directory is in the library already, as {known.name!r} ({known.id})")
+            raise _exists(known)
         if known is not None:
             await store.update(tx, known.id, {**values, "removed_at": None, "updated_at": now})
             directory_id = known.id
@@ -150,13 +150,13 @@ class LibraryService:
     async def _refuse_nesting(self, path: bytes, own: list[tuple[int, int]]) -> None:
         for other in await self.all():
             if other.path == path:
-                raise DirectoryExists(f"this directory is in the library already, as {other.name!r} ({other.id})")
+                raise _exists(other)
             try:
                 others = await self._files.call_at(other.path, lineage, other.path)
             except OSError:
                 others = []  # not there just now: its name is all there is to compare
             if others and others[0] == own[0]:
-                raise DirectoryExists(f"this is the library directory {other.name!r} ({other.id}) by another path")
+                raise _exists(other, " by another path")
             if (others and others[0] in own) or path.startswith(other.path.rstrip(b"/") + b"/"):
                 raise Nested(f"lies inside the library directory {other.readable_path!r} ({other.id})")
             if (others and own[0] in others) or other.path.startswith(path.rstrip(b"/") + b"/"):
@@ -291,6 +291,13 @@ def _look(path: bytes) -> tuple[bytes, bytes, Probe, list[tuple[int, int]]]:
     with os.scandir(path) as entries:
         next(entries, None)
     return path, os.path.realpath(path), availability.probe(path, None), lineage(path)
+
+
+def _exists(other: LibraryDirectory, how: str = "") -> DirectoryExists:
+    return DirectoryExists(
+        f"this directory is in the library already{how}, as {other.name!r} ({other.id})",
+        extra={"library_directory_id": other.id},
+    )
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,6 +74,16 @@ async def test_library_that_is_not_there_is_named(program: Program, tmp_path: Pa
     assert "Traceback" not in result.err
 
 
+async def test_library_may_be_named_again_in_any_way(program: Program, music: Path) -> None:
+    (music.parent / "link").symlink_to(music)
+    await program.run("migrate")
+    for path in (music, music / ".." / music.name, f"{music}/", music.parent / "link"):
+        async with program.serving("--library", str(path)) as server, aiohttp.ClientSession(server.url) as session:
+            async with session.get("/api/library/directories") as response:
+                (directory,) = (await response.json())["data"]
+            assert directory["path"] == str(music)
+
+
 async def test_reachable_server_wants_a_token_first(program: Program) -> None:
     result = await program.run("serve", "--port", "0", "--host", "0.0.0.0")
     assert result.code == 1
