@@ -70,11 +70,10 @@ class Endpoint:
     async def _first_subscription(self, connection: Connection, request: web.Request) -> None:
         try:
             message = protocol.topics_of_query(request.query)
+            if message is not None:
+                await self._subscribe(connection, message)
         except NotUnderstood as error:
             await _complain(connection, error)
-            return
-        if message is not None:
-            await self._subscribe(connection, message)
 
     async def _receive(self, connection: Connection, socket: web.WebSocketResponse) -> None:
         async for message in socket:
@@ -102,6 +101,7 @@ class Endpoint:
             await _reply(connection, "pong", message, seq=self._log.seq)
 
     async def _subscribe(self, connection: Connection, message: dict[str, Any]) -> None:
+        self._hub.refuse_unknown(message["topics"], message["id"])
         detail: Detail = message["detail"]
         since, epoch = message["since"], message["epoch"]
         topics = dict.fromkeys(message["topics"], detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from server import errors, log
 from server.events.log import EventLog
@@ -14,7 +15,7 @@ from server.ws.batch import Frame, frames, messages
 from server.ws.connection import Connection
 from server.ws.heartbeat import look_after
 from server.ws.limits import Limits
-from server.ws.protocol import Detail, Reset, Topics
+from server.ws.protocol import Detail, NotUnderstood, Reset, Topics
 from server.ws.ring import Item, Ring
 
 logger = log.get(__name__)
@@ -90,6 +91,12 @@ class Hub:
         if (epoch is not None and epoch != head.epoch) or (since is not None and since > head.seq):
             return Reset.EPOCH
         return Reset.TOO_OLD if since is not None and since < head.oldest_seq - 1 else None
+
+    def refuse_unknown(self, topics: Sequence[str], message_id: Any) -> None:
+        """Raises `NotUnderstood` that names the topics no event belongs to: a mistyped one would stay silent."""
+        unknown = [topic for topic in topics if not protocol.matches_any(topic, self._kinds)]
+        if unknown:
+            raise NotUnderstood(f"topics: there is no event {', '.join(unknown)}", message_id, code="unknown_topic")
 
     async def replay(self, connection: Connection, topics: Topics, since: int) -> None:
         """Send the recorded events after `since` that match `topics`, then put the connection live, without a gap.

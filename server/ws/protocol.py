@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from multidict import MultiMapping
 
+from server.api.parse import invalid
 from server.errors import MismoError
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -42,7 +44,7 @@ class NotUnderstood(MismoError):
     status = 422
     code = "not_understood"
 
-    def __init__(self, detail: str | None = None, message_id: str | int | None = None, code: str | None = None):
+    def __init__(self, detail: str | None = None, message_id: Any = None, code: str | None = None):
         super().__init__(detail)
         self.message_id = message_id
         if code is not None:
@@ -72,6 +74,11 @@ class Topics:
 
 def _matches(topic: str, name: str) -> bool:
     return topic in ("*", name) or (topic.endswith(":*") and name.startswith(topic[:-1]))
+
+
+def matches_any(topic: str, names: Iterable[str]) -> bool:
+    """Whether a topic stands for at least one of the events."""
+    return any(_matches(topic, name) for name in names)
 
 
 def topics_of(details: Mapping[str, Detail]) -> Topics:
@@ -119,7 +126,7 @@ def parse(text: str) -> dict[str, Any]:
         raise NotUnderstood(f"not valid JSON: {error}", code="malformed_json") from None
     if not isinstance(value, dict):
         raise NotUnderstood("a message must be a JSON object")
-    message_id = value.get("id") if isinstance(value.get("id"), (str, int)) else None
+    message_id = value.get("id")
     kind = value.get("type")
     schema = _SCHEMAS.get(kind) if isinstance(kind, str) else None
     if schema is None:
@@ -130,21 +137,21 @@ def parse(text: str) -> dict[str, Any]:
     try:
         return dict(schema.load(value))
     except ValidationError as error:
-        words = "; ".join(f"{name}: {messages}" for name, messages in sorted(_messages(error).items()))
-        raise NotUnderstood(words, message_id, code="invalid") from None
+        raise NotUnderstood(invalid(error).detail, message_id, code="invalid") from None
 
 
-def _messages(error: ValidationError) -> dict[str, Any]:
-    return error.messages if isinstance(error.messages, dict) else {"message": error.messages}
-
-
-def topics_of_query(query: Mapping[str, str]) -> dict[str, Any] | None:
-    """`/ws?topics=a,b&since=N` as the subscribe message it stands for."""
+def topics_of_query(query: MultiMapping[str]) -> dict[str, Any] | None:
+    """`/ws?topics=a,b&since=N` as the subscribe message it stands for; `topics` may be given several times."""
     if not query:
         return None
+    twice = sorted({name for name in query if name != "topics" and len(query.getall(name)) > 1})
+    if twice:
+        raise NotUnderstood(f"{', '.join(twice)}: given more than once", code="invalid")
+    if "type" in query:
+        raise NotUnderstood("type: isn't known here", code="unknown_field")
     message: dict[str, Any] = {**query, "type": "subscribe"}
     if "topics" in query:
-        message["topics"] = [topic.strip() for topic in query["topics"].split(",")]
+        message["topics"] = [topic.strip() for topics in query.getall("topics") for topic in topics.split(",")]
     if query.get("since", "").isdecimal():
         message["since"] = int(query["since"])
     return parse(orjson.dumps(message).decode())
