@@ -72,7 +72,7 @@ class Endpoint:
         key = request.headers["Idempotency-Key"]
         if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
             raise errors.Invalid.field("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-        stored = await self._idempotency.reserve(key, request.method, request.raw_path, content)
+        stored = await self._idempotency.reserve(key, request.method, _unversioned(request.raw_path), content)
         if stored is not None:
             return _stored(stored)
         try:
@@ -105,6 +105,11 @@ def _call(request: web.Request, query: Mapping[str, Any], body: Any) -> Call:
     if client_id is not None and not ids.is_id(client_id):
         raise errors.Invalid.field("X-Mismo-Client", "must be the client_id of a websocket's hello")
     return Call(request, request.match_info, query, body, client_id)
+
+
+def _unversioned(path: str) -> str:
+    """One endpoint under both of its names."""
+    return path.replace("/api/v1/", "/api/", 1) if path.startswith("/api/v1/") else path
 
 
 def _stored(stored: Stored) -> web.Response:

@@ -127,6 +127,12 @@ def _operation(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
             "required": route.is_body_required,
             "content": {"application/json": {"schema": converter.resolve_nested_schema(route.body)}},
         }
+    if route.body_types:
+        content = {
+            kind: {"schema": {} if kind == "application/json" else {"type": "string", "format": "binary"}}
+            for kind in route.body_types
+        }
+        operation["requestBody"] = {"required": route.is_body_required, "content": content}
     if route.is_open:
         operation["security"] = [{}]
     return operation

@@ -103,6 +103,8 @@ class Inputs:
 
     def body(self, route: Route, request: web.Request, content: bytes) -> Any:
         """The validated JSON body. Raises 400 for text that isn't JSON, 415, and 422 for wrong values."""
+        if route.body_types:
+            return _file(route, request, content)
         if not content:
             if route.body is None:
                 return None
@@ -110,8 +112,7 @@ class Inputs:
                 return route.body.load({})
         if request.content_type != "application/json":
             raise errors.UnsupportedMediaType
-        if request.headers.get("Content-Encoding", "identity").casefold() != "identity":
-            raise errors.UnsupportedMediaType("the body must not be packed (Content-Encoding)")
+        _refuse_packed(request)
         try:
             value = orjson.loads(content)
         except orjson.JSONDecodeError as error:
@@ -124,6 +125,18 @@ class Inputs:
             return route.body.load(value)
         except ValidationError as error:
             raise invalid(error) from error
+
+
+def _file(route: Route, request: web.Request, content: bytes) -> bytes:
+    if request.content_type not in route.body_types:
+        raise errors.UnsupportedMediaType(f"the body must be {' or '.join(route.body_types)}")
+    _refuse_packed(request)
+    return content
+
+
+def _refuse_packed(request: web.Request) -> None:
+    if request.headers.get("Content-Encoding", "identity").casefold() != "identity":
+        raise errors.UnsupportedMediaType("the body must not be packed (Content-Encoding)")
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:

@@ -58,6 +58,7 @@ class Route:
     is_open: bool = False  # needs no token
     is_enveloped: bool = True
     is_upload: bool = False  # the handler reads the body itself
+    body_types: Sequence[str] = ()  # the body is a file of one of these types, handed over as bytes
     produces: str = "application/json"
     also_produces: Sequence[str] = ()  # further types of a success, as the request chooses
     body_limit: int = JSON_BODY_LIMIT

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from server.tracks import model
+from server.tracks import corrections, model
 from server.tracks.model import Values
 
 _FILLED = ("color_tag", "user_energy_level", "user_bpm", "user_key")
@@ -47,7 +47,7 @@ def _tags(canonical: Mapping[str, Any], copies: Sequence[Mapping[str, Any]]) -> 
         value = next((copy[name] for copy in copies if copy[name] not in (None, "", "[]", 0)), None)
         if value is not None:
             lacking[name] = orjson.loads(value) if name in model.LISTS else value
-    return model.override(canonical, lacking) if lacking else {}
+    return corrections.override(canonical, lacking) if lacking else {}
 
 
 def _is_corrected(row: Mapping[str, Any], name: str) -> bool:

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from server import errors
 from server.api.answer import Answer, Raw, created, ok
-from server.api.parse import invalid, read_body
+from server.api.parse import invalid
 from server.api.route import Call, Route
 from server.playlists import schemas
 from server.playlists.locking import ReadOnly, WrongType
@@ -23,11 +23,9 @@ TAG = "playlists"
 IMPORT_LIMIT = 32 * 1024 * 1024
 _M3U = "audio/x-mpegurl"
 # What programs call an M3U file. Forms and plain text aren't among them: any web page may send these unasked.
-M3U_TYPES = frozenset(
-    {
-        _M3U, "audio/mpegurl", "application/x-mpegurl", "application/mpegurl", "application/vnd.apple.mpegurl",
-        "application/octet-stream",
-    }
+M3U_TYPES = (
+    _M3U, "audio/mpegurl", "application/x-mpegurl", "application/mpegurl", "application/vnd.apple.mpegurl",
+    "application/octet-stream",
 )  # fmt: skip
 _CONTENT_TYPES = {Format.M3U8: "application/vnd.apple.mpegurl", Format.M3U: _M3U, Format.JSON: "application/json"}
 _REMOVED = {"type": "object", "required": ["removed"], "properties": {"removed": {"type": "integer"}}}
@@ -101,14 +99,10 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         `application/json`. Every line for which no track is found is reported.
         """
         name, parent_id = call.query["name"], call.query["parent_id"]
-        kind = call.request.content_type
-        if kind != "application/json" and kind not in M3U_TYPES:
-            raise errors.UnsupportedMediaType(f"the body must be application/json or {_M3U}")
-        content = await read_body(call.request, IMPORT_LIMIT)
-        if kind == "application/json":
-            imported = await transfer.import_json(_exported(content), name, parent_id)
+        if call.request.content_type == "application/json":
+            imported = await transfer.import_json(_exported(call.body), name, parent_id)
         else:
-            imported = await transfer.import_m3u(content, name, parent_id)
+            imported = await transfer.import_m3u(call.body, name, parent_id)
         return created(imported.as_json(), f"/api/playlists/{imported.playlist.id}")
 
     whole, playlist = schemas.PlaylistWithEntriesOut(), schemas.PlaylistOut()
@@ -145,7 +139,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         ),
         Route(
             "POST", f"{base}/import", import_playlist, query=schemas.ImportQuery(), returns=schemas.ImportedOut(),
-            status=201, tag=TAG, is_upload=True, errors=[errors.UnsupportedMediaType],
+            status=201, tag=TAG, body_types=("application/json", *M3U_TYPES), body_limit=IMPORT_LIMIT,
         ),
         Route(
             "GET", f"{base}/{{id}}/export", export_playlist, query=schemas.ExportQuery(),

@@ -16,7 +16,7 @@ from server.db.sql import EVERYTHING, Where
 from server.db.uow import Transaction, UnitOfWork
 from server.events.log import EventLog
 from server.events.model import Event
-from server.tracks import delta, events, facets, folders, history, model, selection
+from server.tracks import corrections, delta, events, facets, folders, history, model, selection
 from server.tracks.filters import compile_filters
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
@@ -267,7 +267,7 @@ class TrackService:
         written: list[tuple[Row, Values]] = []
         result = TakenIn()
         for row, read in changes_:
-            values = _differing(row, model.complete(model.read_again(as_dict(row), read)))
+            values = _differing(row, model.complete(corrections.read_again(as_dict(row), read)))
             if row["missing_since"] is not None:
                 result.restored.append(row["id"])
                 written.append((row, {**values, "missing_since": None, "updated_at": now}))
@@ -293,7 +293,7 @@ class TrackService:
         written = []
         for move in moves:
             values = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
-            whole = {**model.read_again(as_dict(move.row), move.read), **values}
+            whole = {**corrections.read_again(as_dict(move.row), move.read), **values}
             changed = _differing(move.row, model.complete(whole))
             written.append((move.row, {**changed, "missing_since": None, "updated_at": now}))
         await self._write(tx, written)
@@ -549,7 +549,7 @@ def _edited(row: Row, edits: Mapping[str, Any]) -> Values:
     values: Values = {}
     tags = {name: value for name, value in edits.items() if name in model.EDITABLE_TAGS}
     if tags:
-        values |= model.override(as_dict(row), tags)
+        values |= corrections.override(as_dict(row), tags)
     for name, column in model.USER_COLUMNS.items():
         if name in edits:
             values[column] = _stored(name, edits[name])

@@ -52,6 +52,25 @@ async def test_same_key_with_another_body_is_a_conflict(mismo: Running, music: P
     assert (other.status, other.json["code"]) == (409, "idempotency_conflict")
 
 
+async def test_both_names_of_an_endpoint_share_a_key(mismo: Running, music: Path) -> None:
+    first = await _add(mismo, {"path": str(music)}, "one")
+    again = await _add(mismo, {"path": str(music)}, "one", f"/api/v1{DIRECTORIES.removeprefix('/api')}")
+    assert (again.status, again.content) == (201, first.content)
+
+
+async def test_file_that_is_sent_again_is_taken_once(mismo: Running) -> None:
+    async def sent(content: bytes, key: str) -> Response:
+        headers = {"Idempotency-Key": key, "Content-Type": "audio/x-mpegurl"}
+        return await mismo.client.request("POST", "/api/playlists/import?name=Mine", content=content, headers=headers)
+
+    first, again = await sent(b"a.mp3", "one"), await sent(b"a.mp3", "one")
+    assert first.status == again.status == 201
+    assert first.content == again.content
+    assert (await sent(b"b.mp3", "one")).json["code"] == "idempotency_conflict"
+    assert (await sent(b"a.mp3", "k" * 256)).status == 422
+    assert (await mismo.client.get("/api/playlists"))["pagination"]["total"] == 1
+
+
 async def test_same_key_on_another_path_is_a_conflict(mismo: Running, music: Path) -> None:
     await _add(mismo, {"path": str(music)}, "one")
     other = await _add(mismo, {"path": str(music)}, "one", "/api/v1/library/directories/check-all-availability")
