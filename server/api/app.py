@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server import log
+from server import errors, log
 from server.api.cache import AnswerCache
 from server.api.cors import Cors
 from server.api.endpoint import Endpoint, Log
@@ -101,7 +101,11 @@ def _is_open(handler: Any) -> bool:
 def _answer(error: Exception, request: web.Request, request_id: str) -> web.StreamResponse:
     failure = as_mismo_error(error)
     if failure.status >= 500:
-        logger.error("request failed", method=request.method, path=request.path, request_id=request_id, exc_info=error)
+        # What is foreseen (a database that is down, a full disk) says all in a line, and comes by the hundred.
+        is_foreseen = isinstance(error, errors.MismoError)
+        say = logger.warning if is_foreseen else logger.error
+        trace = {"error": failure.detail} if is_foreseen else {"exc_info": error}
+        say("request failed", method=request.method, path=request.path, request_id=request_id, **trace)
     if request.writer.output_size:
         # A stream broke off. A second answer would be taken for its content, so the connection ends instead.
         raise ConnectionError("the answer had begun when it failed") from error

@@ -21,6 +21,8 @@ from server.db.postgres_session import PostgresSession
 CHANNEL = "mismo_events"
 SIGNALS = "mismo_signals"
 POOL_SIZE = 8
+# What a connection that was lost may raise, whatever is done with it.
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 # The server finds out within half a minute that a machine which held locks was switched off.
 _KEEP_ALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
@@ -92,7 +94,9 @@ class PostgresDatabase(Database):
         try:
             yield PostgresConnection(raw)
         finally:
-            await pool.release(raw)
+            # One that was lost can't be made ready for the next: the pool opens another. What was done on it is done.
+            with contextlib.suppress(*_LOST):
+                await pool.release(raw)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -162,7 +166,7 @@ class PostgresDatabase(Database):
         try:
             yield raw, lost
         finally:
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with contextlib.suppress(*_LOST):
                 await raw.close(timeout=2)
 
     def alone(self, work: str) -> AbstractAsyncContextManager[asyncio.Event]:

@@ -29,6 +29,7 @@ from server.tracks.plays import PlayService
 logger = log.get(__name__)
 Tx = Transaction[Event]
 MAX_OWED = 1000
+RETRY_SECONDS = 1.0
 CLIENT_ID = "engine"
 _INTERESTING = (
     "analysis:complete",
@@ -108,14 +109,25 @@ class EngineService:
             self._decks.decks.clear()
 
     async def _talk(self) -> None:
-        for deck in await store.all_decks(self._database.direct):
-            self._decks.decks.setdefault(deck.name, deck)
+        await self._recall()
         while True:
             entry = await self._news.get()
             try:
                 await self._follow(entry)
             except errors.MismoError as error:
                 logger.warning("the engine couldn't be told of a change", change=entry.name, error=error.detail)
+
+    async def _recall(self) -> None:
+        """Learn what was on the decks when the conversation ended."""
+        while True:
+            try:
+                for deck in await store.all_decks(self._database.direct):
+                    self._decks.decks.setdefault(deck.name, deck)
+            except errors.Unavailable as error:
+                logger.warning("what is on the decks can't be read; trying again", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _follow(self, entry: Entry) -> None:
         data = entry.data

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from server import errors, ids, log
 from server.db.database import Row
@@ -25,6 +26,7 @@ from server.scanning.workers import HUNG, Request
 from server.tracks.model import FileFacts
 
 logger = log.get(__name__)
+T = TypeVar("T")
 REQUEST_FILES = 32
 REQUEST_BYTES = 64 * 1024 * 1024
 BATCH = 500
@@ -137,7 +139,7 @@ class ScanRun:
             await self._demand_directory()
 
     async def _demand_directory(self) -> LibraryDirectory:
-        now = await self.tools.libraries.check(self.directory.id)
+        now = await self._answer(partial(self.tools.libraries.check, self.directory.id))
         if not now.is_available:
             raise DirectoryWentAway(f"the directory can't be reached any more ({now.unavailable_reason})")
         return now
@@ -161,7 +163,8 @@ class ScanRun:
         pending = list(entries)
         depth = None if part.is_recursive else part.depth
         while True:
-            rows = await self.tools.tracks.files(self.directory.id, after, upto, part.end, ROWS, depth)
+            files = partial(self.tools.tracks.files, self.directory.id, after, upto, part.end, ROWS, depth)
+            rows = await self._answer(files)
             is_last = len(rows) < ROWS
             if not is_last:
                 # More rows than fit: the last path may go on in the next page, so it waits for it.
@@ -210,32 +213,41 @@ class ScanRun:
         return Counts(restored=await self.tools.tracks.mark_found(tx, track_ids))
 
     async def _commit(self, write: Callable[[Tx], Awaitable[Counts]]) -> None:
-        """Write in one transaction, and count what it did once it is committed.
+        """Write in one transaction, and count what it did once it is committed."""
 
-        A database that is locked or gone for a while is waited for: hours of scanning aren't thrown away for it.
+        async def commit() -> tuple[Counts, int]:
+            async with self.tools.uow() as tx:
+                counts = await write(tx)
+                failures = list(self._failures)
+                await store.add_failures(tx, self.scan.id, failures)
+                if not await store.count(tx, self.scan, self.counts.plus(counts)):
+                    raise TakenOver
+            return counts, len(failures)
+
+        counts, stored = await self._answer(commit)
+        self.counts.add(counts)
+        del self._failures[:stored]
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the database answers, or has taken.
+
+        One that is locked or gone for a while is waited for: hours of scanning aren't thrown away for it.
         """
         while True:
             try:
-                async with self.tools.uow() as tx:
-                    counts = await write(tx)
-                    failures = list(self._failures)
-                    await store.add_failures(tx, self.scan.id, failures)
-                    if not await store.count(tx, self.scan, self.counts.plus(counts)):
-                        raise TakenOver
+                answer = await ask()
             except errors.Unavailable as error:
                 logger.warning("a scan has to wait for the database", scan=self.scan.id, error=str(error))
                 self.is_waiting = True
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self.is_waiting = False
-                self.counts.add(counts)
-                del self._failures[: len(failures)]
-                return
+                return answer
 
     async def _recognise(self, entries: Sequence[Entry]) -> list[Entry]:
         """Move tracks whose very file has another path now; returns what must be read."""
         intake = Intake(self.tools, self.directory)
-        free = await intake.moved_candidates(entries)
+        free = await self._answer(partial(intake.moved_candidates, entries))
         if not free:
             return list(entries)
         rest: list[Entry] = []
@@ -303,7 +315,7 @@ class ScanRun:
                 self._fail(failure)
             self._failures += outcome.failures[1:]
         intake = Intake(self.tools, self.directory)
-        candidates = await intake.candidates(outcomes)
+        candidates = await self._answer(partial(intake.candidates, outcomes))
         await self._commit(lambda tx: intake.write(tx, outcomes, candidates))
 
     # -- the end
@@ -314,14 +326,14 @@ class ScanRun:
         for start in range(0, len(self._unseen), BATCH):
             await self.go.wait()
             await self._mark_missing(list(self._unseen[start : start + BATCH]), now)
-        await self.tools.libraries.remember(now)
+        await self._answer(partial(self.tools.libraries.remember, now))
 
     async def _mark_missing(self, pks: Sequence[int], directory: LibraryDirectory) -> None:
         tracks = self.tools.tracks
         # Meanwhile this scan, or that of another directory, may have found them elsewhere.
         rows = [
             row
-            for row in await tracks.by_pks(self.tools.database.direct, pks)
+            for row in await self._answer(partial(tracks.by_pks, self.tools.database.direct, pks))
             if row["library_directory_id"] == directory.id
             and row["missing_since"] is None
             and not self._is_in_flight(bytes(row["path"]))

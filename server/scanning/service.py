@@ -262,13 +262,10 @@ class ScanService:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            is_recovered = False
             while True:
                 self._wake.clear()
                 try:
-                    if not is_recovered:
-                        await self.recover()
-                        is_recovered = True
+                    await self.recover()
                     await self._turn(group)
                 except (errors.Unavailable, errors.DiskFull) as error:
                     logger.error("the queue of scans can't be worked on; trying again", error=str(error))
@@ -339,7 +336,8 @@ class ScanService:
             await self._close(run, State.FAILED, events.ScanFailed, str(error))
         else:
             await self._close(run, State.COMPLETE, events.ScanComplete)
-            await self.tools.database.optimize()
+            with contextlib.suppress(errors.Unavailable, errors.DiskFull):  # the next one does it
+                await self.tools.database.optimize()
 
     async def _close(
         self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None, *, is_patient: bool = True

