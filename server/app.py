@@ -58,6 +58,7 @@ from server.operations import attempt, trash
 from server.operations import routes as operation_routes
 from server.operations.elsewhere import Elsewhere
 from server.operations.organize import Organizer
+from server.operations.retention import TrashRetention
 from server.operations.runner import OperationRunner
 from server.operations.service import OperationService
 from server.playlists import routes as playlist_routes
@@ -174,6 +175,7 @@ async def build(
     bus.attach(file_work)
     bus.attach(Elsewhere(scans.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
+    trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     cleanup.in_use = playlists.tracks_in_lists
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
@@ -221,6 +223,7 @@ async def build(
         Duty(refresher, upkeep),
         Duty(SessionKeeper(playlists.sessions, clock), upkeep),
         file_work,
+        Duty(TrashRetention(trash_can, libraries, settings, bus), upkeep),
         *(
             [Duty(DuplicateDetection(uow, event_log, bus, grouper), upkeep)]
             if config.duplicate_detection_enabled
@@ -246,7 +249,7 @@ async def build(
         *operation_routes.routes(
             operations,
             Organizer(database, tracks, operations),
-            trash.TrashService(database, libraries, file_system, clock),
+            trash_can,
             tracks,
             confirm_deletes=config.confirm_file_deletes,
         ),

@@ -95,8 +95,7 @@ class Planner:
             "track_id": known.track_id,
             "deleted_at": to_rfc3339(self.now),
             "files": [
-                {"name": os.path.basename(step.target.path).decode("utf-8", "replace"), "from": step.source.stored()[1]}
-                for step in steps
+                {"name": os.path.basename(step.target.stored()[1]), "from": step.source.stored()[1]} for step in steps
             ],
         }
         is_permanent = operation.options.permanent

@@ -163,11 +163,12 @@ def routes(
         Route("DELETE", "/operations/{id}", cancel_operation, returns=one, tag=_TAG, errors=[*not_found, WrongState]),
         Route(
             "GET", trash_path, list_trash, returns=schemas.TrashedOut(), tag=_TAG, is_list=True, is_paged=True,
-            errors=not_found,
+            errors=[*not_found, DirectoryUnavailable],
         ),
         Route(
             "DELETE", trash_path, empty_trash, query=schemas.EmptyTrashQuery(), body=schemas.EmptyTrash(),
-            is_body_required=False, returns=schemas.TrashEmptiedOut(), tag=_TAG, errors=not_found,
+            is_body_required=False, returns=schemas.TrashEmptiedOut(), tag=_TAG,
+            errors=[*not_found, DirectoryUnavailable],
         ),
     ]  # fmt: skip
 

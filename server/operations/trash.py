@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -13,7 +16,7 @@ from server import ids, log, paths
 from server.clock import Clock, from_rfc3339, to_rfc3339
 from server.db.database import Database
 from server.filesystem import FileSystem
-from server.libraries.service import LibraryService
+from server.libraries.service import DirectoryUnavailable, LibraryService
 from server.operations import store
 from server.operations.model import State
 from server.operations.planning import MANIFEST
@@ -24,12 +27,16 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Trashed:
-    """One deletion: the files of an operation. `deleted_at` in Unix milliseconds."""
+    """One deletion: the files of an operation, by where they were. `deleted_at` in Unix milliseconds.
+
+    `names`: what Mismo has put into the deletion's folder, by their names there.
+    """
 
     operation_id: str
     track_id: str
     deleted_at: int
     files: tuple[str, ...]
+    names: tuple[bytes, ...]
     bytes: int
 
     def as_json(self) -> dict[str, Any]:
@@ -50,14 +57,20 @@ class TrashService:
         self._clock = clock
 
     async def entries(self, directory_id: str) -> list[Trashed]:
-        """What lies in a directory's trash, oldest first. Raises `NotFound`, and OSError when it can't be read."""
+        """What lies in a directory's trash, oldest first. Raises `NotFound`, `DirectoryUnavailable`."""
         directory = await self._libraries.get(directory_id)
-        return await self._files.call(list_trash, directory.path)
+        if not directory.is_available:
+            raise DirectoryUnavailable(f"{directory.readable_path} can't be reached")
+        try:
+            return await self._files.call_at(directory.path, list_trash, directory.path)
+        except OSError as error:
+            raise DirectoryUnavailable(f"its trash can't be read: {error.strerror}") from error
 
     async def empty(self, directory_id: str, older_than_days: float | None) -> list[Trashed]:
         """Remove for good what is older than so many days, or everything; answers what went.
 
-        What an operation is working on just now stays.
+        What an operation is working on just now stays, and so does what Mismo hasn't put there. Raises `NotFound`,
+        `DirectoryUnavailable`.
         """
         directory = await self._libraries.get(directory_id)
         before = self._clock.now_ms() - round((older_than_days or 0) * DAY_MS)
@@ -66,8 +79,12 @@ class TrashService:
         for item in found:
             if await self._is_busy(item.operation_id):
                 continue
-            await self._files.call(remove_entry, directory.path, item.operation_id)
-            gone.append(item)
+            try:
+                is_gone = await self._files.call_at(directory.path, remove_entry, directory.path, item)
+            except OSError as error:
+                raise DirectoryUnavailable(f"its trash can't be emptied: {error.strerror}") from error
+            if is_gone:
+                gone.append(item)
         if gone:
             logger.info("trash emptied", directory=directory_id, deletions=len(gone))
         return gone
@@ -79,7 +96,8 @@ class TrashService:
 
 
 def list_trash(root: bytes) -> list[Trashed]:
-    """The deletions that have a manifest (blocking)."""
+    """The deletions that have a manifest (blocking). Raises OSError when the root isn't there."""
+    os.stat(root)
     return sorted(_entries(root), key=lambda item: (item.deleted_at, item.operation_id))
 
 
@@ -94,30 +112,43 @@ def _entries(root: bytes) -> Iterator[Trashed]:
         try:
             with open(os.path.join(folder, MANIFEST), "rb") as file:
                 manifest: Mapping[str, Any] = orjson.loads(file.read())
-            files = [entry for entry in os.scandir(folder) if entry.name != MANIFEST]
+            own = {unquote_to_bytes(item["name"]) for item in manifest["files"]}
+            files = [entry for entry in os.scandir(folder) if entry.name in own]
             yield Trashed(
                 operation_id=os.fsdecode(name),
                 track_id=manifest["track_id"],
                 deleted_at=from_rfc3339(manifest["deleted_at"]),
-                files=tuple(sorted(item["from"] for item in manifest["files"])),
+                files=tuple(
+                    sorted(unquote_to_bytes(item["from"]).decode("utf-8", "replace") for item in manifest["files"])
+                ),
+                names=tuple(entry.name for entry in files),
                 bytes=sum(entry.stat(follow_symlinks=False).st_size for entry in files),
             )
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             continue  # not put there by Mismo, so not its to list or remove
 
 
-def remove_entry(root: bytes, operation_id: str) -> None:
-    """Remove a deletion's files, and at last its manifest (blocking)."""
+def remove_entry(root: bytes, entry: Trashed) -> bool:
+    """Remove a deletion's files, and at last its manifest (blocking); False when somebody else just has."""
+    name = entry.operation_id.encode()
+    try:
+        folder = paths.open_folder(root, paths.TRASH + b"/" + name)
+    except FileNotFoundError:
+        return False
+    try:
+        for own in (*entry.names, MANIFEST):
+            with suppress(FileNotFoundError):
+                os.unlink(own, dir_fd=folder)
+    finally:
+        os.close(folder)
     trash = paths.open_folder(root, paths.TRASH)
     try:
-        folder = paths.open_folder(root, paths.TRASH + b"/" + operation_id.encode())
-        try:
-            names = sorted(os.listdir(folder), key=lambda name: os.fsencode(name) == MANIFEST)
-            for name in names:
-                os.unlink(name, dir_fd=folder)
-        finally:
-            os.close(folder)
-        os.rmdir(operation_id, dir_fd=trash)
-        os.fsync(trash)
+        os.rmdir(name, dir_fd=trash)
+    except OSError as error:
+        # Somebody keeps something of their own there, or has been quicker.
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+            raise
     finally:
+        os.fsync(trash)
         os.close(trash)
+    return True

@@ -69,7 +69,9 @@ SETTINGS = {
             "reconcile_interval_minutes", Kind.INT, 60, "how often watched directories are looked through", 1, 1440
         ),
         Setting("settle_seconds", Kind.FLOAT, 1.0, "a file is taken in once it hasn't grown for so long", 0.1, 60),
-        Setting("trash_retention_days", Kind.INT, 30, "how long deleted files stay in the trash", 1, 3650),
+        Setting(
+            "trash_retention_days", Kind.INT, 0, "after so long deleted files are gone for good; 0: never", 0, 3650
+        ),
         Setting("frontend", Kind.JSON, {}, "anything that frontends share among each other"),
     )
 }

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import orjson
 
-from tests.support.application import Running
+from server.config import Config
+from server.operations.retention import TrashRetention
+from tests.support.application import Running, running
+from tests.support.clock import MovedClock
 from tests.support.library import audio_on_disk, done, library, tree
 
 
@@ -59,6 +62,67 @@ async def test_emptied_trash_cant_be_undone(mismo: Running, music: Path) -> None
     assert os.listdir(music / ".mismo-trash") == []
     failed = await done(mismo, await mismo.client.post(f"/api/operations/{operation['id']}/undo", status=202), "failed")
     assert failed["error"]["code"] == "not_in_trash"
+
+
+async def test_trash_listing_names_files_as_they_were(mismo: Running, music: Path) -> None:
+    name = "Bj\u00f6rk/100% caf\u00e9.mp3"
+    lib = await library(mismo, music, name)
+    (music / "Bj\u00f6rk" / "100% caf\u00e9.lrc").write_text("la")
+    answer = await mismo.client.delete(f"/api/tracks/{lib.ids[name]}/file", {"confirm": True}, status=202)
+    operation = await done(mismo, answer)
+    size = sum(path.stat().st_size for path in (music / ".mismo-trash" / operation["id"]).glob("100*"))
+    (entry,) = (await mismo.client.get(f"/api/library/directories/{lib.directory_id}/trash"))["data"]
+    assert entry["files"] == ["Bj\u00f6rk/100% caf\u00e9.lrc", name]
+    assert entry["bytes"] == size
+
+
+async def test_emptying_the_trash_leaves_what_somebody_else_put_there(mismo: Running, music: Path) -> None:
+    lib = await library(mismo, music, "one.mp3")
+    answer = await mismo.client.delete(f"/api/tracks/{lib.ids['one.mp3']}/file", {"confirm": True}, status=202)
+    operation = await done(mismo, answer)
+    folder = music / ".mismo-trash" / operation["id"]
+    (folder / "own").mkdir()
+    (folder / "own" / "note.txt").write_text("mine")
+    (music / ".mismo-trash" / "readme.txt").write_text("mine")
+    trash = f"/api/library/directories/{lib.directory_id}/trash"
+    assert (await mismo.client.delete(trash, {"confirm": True}))["data"]["removed"] == 1
+    assert sorted(os.listdir(folder)) == ["own"]
+    assert (folder / "own" / "note.txt").exists()
+    assert (music / ".mismo-trash" / "readme.txt").exists()
+    assert (await mismo.client.get(trash))["data"] == []
+
+
+async def test_trash_of_a_directory_that_is_away_says_so(mismo: Running, music: Path) -> None:
+    lib = await library(mismo, music, "one.mp3")
+    os.rename(music, music.with_name("away"))
+    trash = f"/api/library/directories/{lib.directory_id}/trash"
+    for _ in range(2):  # before and after that was noticed
+        assert (await mismo.client.get(trash, status=409))["code"] == "directory_unavailable"
+        assert (await mismo.client.delete(trash, {"confirm": True}, status=409))["code"] == "directory_unavailable"
+        await mismo.client.post(f"/api/library/directories/{lib.directory_id}/check-availability")
+
+
+async def test_deleted_files_go_for_good_only_after_the_time_that_the_setting_says(config: Config, music: Path) -> None:
+    clock = MovedClock()
+    async with running(config, clock) as mismo:
+        lib = await library(mismo, music, "one.mp3", "two.mp3")
+        retention = next(service for service in mismo.app.services if isinstance(service, TrashRetention))
+
+        async def delete(name: str) -> str:
+            answer = await mismo.client.delete(f"/api/tracks/{lib.ids[name]}/file", {"confirm": True}, status=202)
+            return str((await done(mismo, answer))["id"])
+
+        await delete("one.mp3")
+        clock.move(hours=20 * 24)
+        later = await delete("two.mp3")
+        clock.move(hours=11 * 24)
+        assert await retention.purge() == [], "nothing goes unless somebody has asked for it"
+        await mismo.app.settings.put("trash_retention_days", 30)
+        await retention.purge()
+        assert os.listdir(music / ".mismo-trash") == [later]
+        await done(mismo, await mismo.client.post(f"/api/operations/{later}/undo", status=202))
+        assert (music / "two.mp3").exists()
+        assert not (music / "one.mp3").exists()
 
 
 async def test_undo_leaves_what_has_taken_the_place_alone(mismo: Running, music: Path) -> None:

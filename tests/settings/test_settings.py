@@ -50,7 +50,7 @@ async def test_same_value_again_changes_and_announces_nothing(mismo: Running) ->
         ("server_name", 1, "must be text"), ("server_name", None, "must be text"), ("server_name", "", "at least 1"),
         ("server_name", "x" * 101, "at most 100"), ("trash_retention_days", 1.5, "a whole number"),
         ("trash_retention_days", "30", "a whole number"), ("trash_retention_days", True, "a whole number"),
-        ("trash_retention_days", 0, "at least 1"),
+        ("trash_retention_days", -1, "at least 0"),
         ("settle_seconds", "1", "must be a number"), ("settle_seconds", False, "must be a number"),
         ("settle_seconds", 0, "at least 0.1"), ("settle_seconds", 61, "at most 60"),
         ("frontend", "x" * MAX_JSON_BYTES, "longer than"),
