@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.duplicates.storm import library_state
 from tests.support import sound
 from tests.support.application import Running
 from tests.support.library import audio_on_disk, done, library, tree
@@ -23,23 +23,6 @@ async def copied(mismo: Running, music: Path, *names: str) -> tuple[dict[str, st
         lib = await library(mismo, music)
         group = (await socket.named("duplicate:detected"))["data"]["group"]
     return lib.ids, group
-
-
-async def library_state(mismo: Running) -> Any:
-    """Everything a client can see of tracks and lists, but for the times of change."""
-    tracks = (await mismo.client.get("/api/tracks", limit=1000, sort="relative_path"))["data"]
-    lists = (await mismo.client.get("/api/playlists"))["data"]
-    contents = [(await mismo.client.get(f"/api/playlists/{item['id']}"))["data"] for item in lists]
-    contents += [(await mismo.client.get(f"/api/tracks/{track['id']}"))["data"] for track in tracks]
-    return _without_change_times(tracks), _without_change_times(contents)
-
-
-def _without_change_times(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_change_times(inner) for name, inner in value.items() if name != "updated_at"}
-    if isinstance(value, list):
-        return [_without_change_times(inner) for inner in value]
-    return value
 
 
 async def test_group_is_found_shown_and_gone_with_its_second_track(mismo: Running, music: Path) -> None:
