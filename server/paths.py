@@ -109,6 +109,8 @@ def safe_name(text: str) -> str:
 def under(field: str, text: str, roots: Mapping[str, bytes]) -> tuple[str, bytes]:
     """An absolute path as (library directory, relative path); raises `Outside` when it lies in none of `roots`."""
     raw = _encoded(field, text)
+    if not raw.startswith(b"/"):
+        raise Outside.field(field, "must be absolute")
     for directory_id, root in roots.items():
         prefix = root.rstrip(b"/") + b"/"
         if raw.startswith(prefix):

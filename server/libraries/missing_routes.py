@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from marshmallow import Schema, fields, validate
 
-from server import errors
+from server import errors, paths
 from server.api.answer import Answer, Pagination, joined, ok
 from server.api.fields import Flag, PageQuery, StrictSchema, Text, integer
 from server.api.route import Call, Route
@@ -67,11 +67,9 @@ def routes(libraries: LibraryService, tracks: TrackService, cleanup: CleanupServ
     async def browse_directory(call: Call) -> Answer:
         """One folder as the library knows it: its sub-folders with all below them, and its own tracks."""
         directory = await libraries.get(call.path["id"])
-        path = call.query["path"].strip("/")
-        if any(name in ("", ".", "..") for name in path.split("/")) and path:
-            raise errors.Invalid.field("path", "must be a relative path inside the library directory")
-        found = await tracks.browse(directory.id, path.encode(), call.query["limit"])
-        return ok({"path": path, "folders": found.folders, "tracks": joined(found.tracks)})
+        path = paths.inside("path", call.query["path"]) if call.query["path"] else b""
+        found = await tracks.browse(directory.id, path, call.query["limit"])
+        return ok({"path": path.decode(), "folders": found.folders, "tracks": joined(found.tracks)})
 
     async def missing_tracks(call: Call) -> Answer:
         """The tracks whose file is missing, the longest-missing first; an unplugged drive's aren't among them."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from server import errors, ids, log
+from server import errors, ids, log, paths
 from server.db.database import to_the_end
 from server.db.uow import Transaction
 from server.events.bus import Bus
@@ -93,7 +92,8 @@ class ScanService:
         path: str | None = None,
     ) -> Scan:
         """Queue a scan. Raises `NotFound`, `ScanActive`, `DirectoryUnavailable`, and `Invalid` for a path outside."""
-        return await self.start_parts(directory_id, [Part(_inside(path)) if path else WHOLE], strategy, priority)
+        part = Part(paths.inside("path", path)) if path else WHOLE
+        return await self.start_parts(directory_id, [part], strategy, priority)
 
     async def start_parts(
         self,
@@ -426,11 +426,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _inside(path: str) -> bytes:
-    """A folder's path within a library directory; raises `Invalid` when it leads out."""
-    raw = os.fsencode(path.strip("/"))
-    if path.startswith("/") or "\0" in path or any(name in (b"", b".", b"..") for name in raw.split(b"/")):
-        raise errors.Invalid.field("path", "must be a relative path inside the library directory")
-    return raw

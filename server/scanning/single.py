@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import asdict, dataclass
 
-from server import errors
+from server import errors, paths
 from server.db.database import Row
 from server.libraries.model import LibraryDirectory
 from server.libraries.service import DirectoryUnavailable
@@ -36,7 +36,7 @@ class SingleFiles:
 
     async def add(self, file_path: str) -> str:
         """Take in a file; returns its track's id. Raises `Invalid` for what isn't an audio file of the library."""
-        directory, path = await self._place_of(os.fsencode(file_path))
+        directory, path = await self._place_of(file_path)
         try:
             entry = await self._look(directory, path)
         except FileNotFoundError:
@@ -73,21 +73,16 @@ class SingleFiles:
             raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
         return directory
 
-    async def _place_of(self, path: bytes) -> tuple[LibraryDirectory, bytes]:
+    async def _place_of(self, path: str) -> tuple[LibraryDirectory, bytes]:
         """The library directory that a file lies in, and its path there."""
-        if not path.startswith(b"/") or b"\0" in path:
-            raise errors.Invalid.field("file_path", "must be absolute")
-        if os.path.splitext(path)[1].lower() not in AUDIO_EXTENSIONS:
+        if os.path.splitext(path)[1].lower().encode(errors="replace") not in AUDIO_EXTENSIONS:
             raise errors.Invalid.field("file_path", "isn't an audio file by its name")
-        names = [name for name in path.split(b"/") if name]
-        path = b"/" + b"/".join(names)
-        found = [item for item in await self._tools.libraries.all() if path.startswith(item.path.rstrip(b"/") + b"/")]
-        if found and not {b".", b".."}.intersection(names):
-            directory = await self._available(found[0].id)
-            relative = path[len(directory.path.rstrip(b"/")) + 1 :]
-            if await self._tools.file_system.call_at(directory.path, _is_inside, directory, relative):
-                return directory, relative
-        raise errors.Invalid.field("file_path", "isn't inside a library directory")
+        roots = {item.id: item.path for item in await self._tools.libraries.all()}
+        directory_id, relative = paths.under("file_path", path, roots)
+        directory = await self._available(directory_id)
+        if not await self._tools.file_system.call_at(directory.path, _is_inside, directory, relative):
+            raise paths.Outside.field("file_path", "isn't inside a library directory")
+        return directory, relative
 
     async def _look(self, directory: LibraryDirectory, path: bytes) -> Entry:
         return await self._tools.file_system.call_at(directory.path, _entry, directory, path)

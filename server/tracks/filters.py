@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from server import paths
 from server.db.sql import NOTHING, Where, all_of, any_of, like_literal
 from server.metadata.key import MAJOR, MINOR, Key
 from server.tracks.fold import fold
@@ -150,7 +151,7 @@ def _formats(binder: Binder, values: Sequence[str]) -> Where:
 
 
 def _path_prefix(binder: Binder, values: Sequence[str]) -> Where:
-    return any_of([_below(binder, value.strip("/")) for value in values])
+    return any_of([_below(binder, paths.inside("path_prefix", value).decode()) for value in values])
 
 
 def _below(binder: Binder, path: str) -> Where:
