@@ -9,6 +9,7 @@ import orjson
 
 from server.config import Config
 from server.operations.retention import TrashRetention
+from server.operations.trash import TrashService
 from tests.support.application import Running, running
 from tests.support.clock import MovedClock
 from tests.support.library import audio_on_disk, done, library, tree
@@ -106,7 +107,9 @@ async def test_deleted_files_go_for_good_only_after_the_time_that_the_setting_sa
     clock = MovedClock()
     async with running(config, clock) as mismo:
         lib = await library(mismo, music, "one.mp3", "two.mp3")
-        retention = next(service for service in mismo.app.services if isinstance(service, TrashRetention))
+        app = mismo.app
+        trash = TrashService(app.database, app.libraries, app.file_system, clock)
+        retention = TrashRetention(trash, app.libraries, app.settings, app.bus)
 
         async def delete(name: str) -> str:
             answer = await mismo.client.delete(f"/api/tracks/{lib.ids[name]}/file", {"confirm": True}, status=202)
