@@ -129,7 +129,12 @@ def _binary(audio_hash: str, item: Waveform) -> Raw:
             "X-Waveform-Audio-Hash": audio_hash,
             "X-Waveform-Zoom-Level": str(item.zoom_level),
             "X-Waveform-Num-Pixels": str(item.num_pixels),
-            "X-Waveform-Samples-Per-Pixel": f"{item.samples_per_pixel:g}",
+            "X-Waveform-Samples-Per-Pixel": _plain(item.samples_per_pixel),
             "X-Waveform-Planes": ",".join(f"{band}_{measure}" for band, measure in PLANES),
         },
     )
+
+
+def _plain(value: float) -> str:
+    """All its digits; a whole number without a point."""
+    return str(int(value)) if value == int(value) else repr(value)

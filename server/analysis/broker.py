@@ -25,6 +25,7 @@ from server.events.bus import Bus
 
 logger = log.get(__name__)
 RATE_WINDOW_MS = 600_000
+_SHORTEST_SPAN_MS = 1_000
 _ABANDONED_BATCH = 100
 _REVIEW_BATCH = 200
 _MOST_DROPS = 1000
@@ -340,8 +341,10 @@ class Broker:
         for state, _, number in await job_store.counts(self._queue.direct):
             counts[state] = counts.get(state, 0) + number
         now = self._queue.clock.now_ms()
-        done = await job_store.completed_since(self._queue.direct, now - RATE_WINDOW_MS)
-        rate = done / (RATE_WINDOW_MS / 60_000)
+        done, first = await job_store.completed_since(self._queue.direct, now - RATE_WINDOW_MS)
+        # A queue that has just begun isn't slow because it did nothing before.
+        span = min(RATE_WINDOW_MS, max(now - (first or 0), _SHORTEST_SPAN_MS))
+        rate = done / (span / 60_000)
         left = counts.get("queued", 0) + counts.get("running", 0)
         return events.AnalysisProgress(
             queued=counts.get("queued", 0),

@@ -14,6 +14,7 @@ from server.analysis.stage import DEEP, Stage
 logger = log.get(__name__)
 _BATCH = 20
 _LOOKED_AT = 500
+_WISH = Wish(DEEP, Priority.LOW, revives=frozenset({State.COMPLETED}), is_idle=True)
 
 
 class DeepAnalysis:
@@ -53,8 +54,6 @@ class DeepAnalysis:
             self._after = taken[-1] if len(taken) < len(lacking) else hashes[-1]
         if wanted:
             async with self._queue.uow() as tx:
-                await self._queue.add(
-                    tx,
-                    wanted,
-                    Wish(DEEP, Priority.LOW, revives=frozenset({State.COMPLETED})),
-                )
+                # Meanwhile something else may have been asked for, which goes first.
+                if not await job_store.has_active(tx):
+                    await self._queue.add(tx, wanted, _WISH)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from server import errors
 from server.analysis import wire
@@ -17,6 +18,7 @@ from server.analysis.stems import CONTENT_TYPES, NAMES, StemCache
 from server.filesystem import FileSystem
 
 _LONGEST_PATH = 4096
+_PIECE = 1 << 18  # of base64: a multiple of four
 # How the formats begin: what starts otherwise isn't given out, whatever path was named.
 _BEGINNINGS = (
     b"RIFF",
@@ -38,8 +40,10 @@ class Delivery:
         self._client = client
         self._files = files
 
-    async def take(self, audio_hash: str, data: Mapping[str, Any]) -> None:
-        """Bring the stems into the cache's staging folder.
+    async def take(
+        self, audio_hash: str, data: Mapping[str, Any], file_of: Callable[[str], Path | None]
+    ) -> None:  # fmt: skip
+        """Bring the stems into the cache's staging folder; `file_of` tells which file holds a text that was too long.
 
         Raises `Invalid` for what can't be stems; `client.Away` and `client.Refused` when they can't be fetched.
         """
@@ -61,7 +65,8 @@ class Delivery:
             elif data.get("delivery_mode") == "path":
                 await self._files.call(_copy, source, target, left, f"stems.{name}")
             else:
-                await self._files.call(_decode, source, target, f"stems.{name}")
+                held = file_of(source)
+                await self._files.call(_decode, held or source, target, f"stems.{name}")
             await self._files.call(_check, target, f"stems.{name}")
             left -= (await self._files.call(target.stat)).st_size
 
@@ -98,15 +103,18 @@ def _copy(source: str, target: Path, limit: int, name: str) -> None:
         os.close(descriptor)
 
 
-def _decode(source: str, target: Path, name: str) -> None:
-    # Piece by piece: one call over all of it would keep other threads from running for as long as it takes.
-    step = 1 << 18
-    with target.open("xb") as file:
-        for start in range(0, len(source), step):
+def _decode(source: str | Path, target: Path, name: str) -> None:
+    with target.open("xb") as file, _opened(source) as text:
+        # Piece by piece: one call over all of it would keep other threads from running for as long as it takes.
+        while piece := text.read(_PIECE):
             try:
-                file.write(base64.b64decode(source[start : start + step], validate=True))
+                file.write(base64.b64decode(piece, validate=True))
             except ValueError:
                 raise errors.Invalid.field(name, "isn't base64") from None
+
+
+def _opened(source: str | Path) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source.encode())
 
 
 def _check(target: Path, name: str) -> None:

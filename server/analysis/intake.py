@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from server import errors, log
-from server.analysis import events, finding, job_store, stems, wire
+from server.analysis import body, events, finding, job_store, stems, wire
 from server.analysis import job as jobs
 from server.analysis.broker import Broker, token_hash
 from server.analysis.client import Away, Refused
@@ -22,12 +22,10 @@ from server.analysis.job import Asker, Job, State
 from server.analysis.queue import Queue, Tx
 from server.analysis.stage import Stage
 from server.analysis.stems import StemCache, Stems
-from server.api.parse import read_body
+from server.api.parse import body_pieces, read_body
 
 logger = log.get(__name__)
 BODY_LIMIT = 8 * 1024 * 1024
-STEMS_BODY_LIMIT = 64 * 1024 * 1024
-"""Of a callback to a job that waits for stems, which may come as base64 inside it."""
 _BODY_SECONDS = 120.0
 _BODIES_AT_ONCE = 4
 _COMPLETED = frozenset({"job_completed"})
@@ -49,6 +47,7 @@ class Callback:
     stage: str
     status: str | None
     data: Mapping[str, Any]
+    body: body.Body
 
     @property
     def has_failed(self) -> bool:
@@ -60,12 +59,9 @@ class Callback:
         return f"the analysis server reports: {str(said or self.stage)[:_LONGEST_ERROR]}"
 
 
-def read(content: bytes) -> tuple[Callback, Finding | None]:
+def read(parsed: body.Body) -> tuple[Callback, Finding | None]:
     """A callback, and the checked result of its stage if it brings one (stems apart). Raises `Invalid`."""
-    try:
-        values = wire.mapping(orjson.loads(content), "body")
-    except orjson.JSONDecodeError as error:
-        raise errors.Invalid.field("body", f"isn't valid JSON: {error}") from None
+    values = parsed.values
     name = wire.text(values, "stage", 64)
     if name is None:
         raise errors.Invalid.field("stage", "is required")
@@ -76,6 +72,7 @@ def read(content: bytes) -> tuple[Callback, Finding | None]:
         name,
         wire.text(values, "status", 64),
         wire.mapping({} if data is None else data, "data"),
+        parsed,
     )
     if name not in set(Stage) or callback.has_failed:
         return callback, None
@@ -95,7 +92,6 @@ class Intake:
         # Parsing megabytes would hold the event loop.
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="analysis")
         self._bodies = asyncio.Semaphore(_BODIES_AT_ONCE)
-        self._large = asyncio.Semaphore(1)
 
     def close(self) -> None:
         self._parser.shutdown(wait=False, cancel_futures=True)
@@ -106,34 +102,51 @@ class Intake:
         job = await job_store.by_token(self._queue.direct, key)
         if job is None:
             raise BadToken
-        is_large = Stage.STEMS in job.stages and (request.content_length or BODY_LIMIT + 1) > BODY_LIMIT
-        async with self._large if is_large else self._bodies:
+        has_stems = Stage.STEMS in job.stages
+        folder = await self._cache.arriving(job.audio_hash) if has_stems else None
+        async with self._bodies:
             try:
-                callback, result = await self._read(request, STEMS_BODY_LIMIT if is_large else BODY_LIMIT)
+                callback, result = await self._read(request, folder)
                 taken = await self._take_stems(job, callback) if result is None else None
             except (errors.Invalid, errors.TooLarge) as error:
                 await self._fail(key, f"the analysis server sent a bad result: {error.detail}")
                 raise
             except (Away, Refused) as error:
                 raise errors.Unavailable(f"the stems can't be fetched: {error}") from error
+            except OSError as error:
+                raise errors.Unavailable(f"the stems can't be kept: {error.strerror or error}") from error
+            finally:
+                if folder is not None:
+                    await self._cache.forget(folder)
         async with self._queue.uow() as tx:
             current = await job_store.locked_by_token(tx, key)
             if current is None:
                 raise BadToken
             await self._commit(tx, current, callback, result, taken)
 
-    async def _read(self, request: web.Request, limit: int) -> tuple[Callback, Finding | None]:
+    async def _read(self, request: web.Request, folder: Path | None) -> tuple[Callback, Finding | None]:
+        """`folder` takes the stems that a body may hold."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                content = await read_body(request, limit)
+                if folder is None:
+                    content = await read_body(request, BODY_LIMIT)
+                    return await loop.run_in_executor(self._parser, lambda: read(body.parse(content)))
+                sieve = body.Sieve(folder, BODY_LIMIT)
+                try:
+                    # Base64 is a third longer than what it means.
+                    async for piece in body_pieces(request, self._cache.max_bytes // 3 * 4 + BODY_LIMIT):
+                        await loop.run_in_executor(self._parser, sieve.feed, piece)
+                    return await loop.run_in_executor(self._parser, lambda: read(sieve.finish()))
+                finally:
+                    sieve.close()
         except TimeoutError:
             raise errors.Invalid.field("body", f"didn't come within {_BODY_SECONDS:g} s") from None
-        return await asyncio.get_running_loop().run_in_executor(self._parser, read, content)
 
     async def _take_stems(self, job: Job, callback: Callback) -> Stems | None:
         if callback.stage != Stage.STEMS or callback.has_failed or Stage.STEMS not in job.stages:
             return None
-        await self._delivery.take(job.audio_hash, callback.data)
+        await self._delivery.take(job.audio_hash, callback.data, callback.body.file_of)
         return await self._cache.put(job.audio_hash)
 
     async def _commit(

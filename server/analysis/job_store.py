@@ -121,13 +121,15 @@ async def counts(connection: Connection) -> list[Row]:
     )
 
 
-async def completed_since(connection: Connection, since: int) -> int:
-    total: int = await connection.fetch_value(
-        "SELECT count(*) FROM analysis_jobs WHERE state = 'completed' AND finished_at >= :since"
+async def completed_since(connection: Connection, since: int) -> tuple[int, int | None]:
+    """How many jobs were completed, and when the first of them was begun (Unix ms)."""
+    row = await connection.fetch_one(
+        "SELECT count(*), min(started_at) FROM analysis_jobs WHERE state = 'completed' AND finished_at >= :since"
         " AND started_at IS NOT NULL",
         {"since": since},
     )
-    return total
+    assert row is not None
+    return row[0], row[1]
 
 
 # -- for the broker

@@ -22,13 +22,21 @@ Tx = Transaction[Event]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Stages that somebody wants of some audios. `revives`: the states of ended jobs that it makes wait again."""
+    """Stages that somebody wants of some audios. `revives`: the states of ended jobs that it makes wait again.
+
+    `is_idle`: nobody wants them; a job that waits or runs isn't burdened with them.
+    """
 
     stages: tuple[Stage, ...]
     priority: Priority
     asker: Asker | None = None
     revives: Collection[State] = frozenset(jobs.TERMINAL)
     again_unsupported: bool = False
+    is_idle: bool = False
+
+    def takes(self, job: Job) -> bool:
+        """Whether the job may get these stages."""
+        return job.state in self.revives if job.is_terminal else not self.is_idle
 
 
 class Queue:
@@ -55,16 +63,17 @@ class Queue:
         Returns audio hash → its job.
         """
         now = self.clock.now_ms()
-        stored = await (self.results.done if wish.again_unsupported else self.results.stages)(tx, hashes)
         await job_store.insert_missing(tx, [jobs.fresh(audio_hash, now) for audio_hash in sorted(set(hashes))])
         before = await job_store.locked(tx, hashes)
+        # Only now: a result that came in while another held the job would be asked for again.
+        stored = await (self.results.done if wish.again_unsupported else self.results.stages)(tx, hashes)
         after = {}
         for audio_hash, job in before.items():
             wanted = [stage for stage in wish.stages if stage not in stored.get(audio_hash, ())]
-            is_closed = job.is_terminal and job.state not in wish.revives
+            asker = wish.asker if wanted else None
             after[audio_hash] = (
-                job if is_closed else jobs.requested(job, wanted, wish.priority, wish.asker if wanted else None, now)
-            )
+                jobs.requested(job, wanted, wish.priority, asker, now) if wish.takes(job) else job
+            )  # fmt: skip
         await self.save(tx, [(before[key], job) for key, job in after.items()])
         return after
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,6 +70,13 @@ class StemCache:
         """A folder that stems are gathered in before `put` shows them; it lies beside the cache, on the same disk."""
         return self.folder / f".{_checked(audio_hash)}.new"
 
+    async def arriving(self, audio_hash: str) -> Path:
+        """A new folder for what comes in before it is known to be stems; `forget` it when it was looked at."""
+        return await self._files.call(_new_folder, self.folder, f".{_checked(audio_hash)}.body-")
+
+    async def forget(self, folder: Path) -> None:
+        await self._files.call(shutil.rmtree, folder, ignore_errors=True)
+
     async def put(self, audio_hash: str) -> Stems:
         """Show what was gathered in the staging folder, in place of older stems, and make room for it."""
         await self._files.call(_replace, self.staging(audio_hash), self.folder / _checked(audio_hash))
@@ -117,6 +125,11 @@ def _look(folder: Path) -> tuple[dict[str, Path], int]:
         return {file.stem: file for file in sorted(folder.iterdir()) if file.stem in NAMES}, made
     except FileNotFoundError:
         return {}, 0
+
+
+def _new_folder(parent: Path, prefix: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 def _touch(folder: Path) -> None:

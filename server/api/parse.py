@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -144,14 +144,22 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if request.content_length is not None and request.content_length > limit:
         raise errors.TooLarge(f"the body has {request.content_length} bytes; the limit is {limit}")
     content = bytearray()
+    async for chunk in body_pieces(request, limit):
+        content += chunk
+    return bytes(content)
+
+
+async def body_pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes in, up to `limit` bytes in all."""
+    total = 0
     try:
         async for chunk in request.content.iter_any():
-            content += chunk
-            if len(content) > limit:
+            total += len(chunk)
+            if total > limit:
                 raise errors.TooLarge(f"the body is larger than the limit of {limit} bytes")
+            yield chunk
     except (ClientError, HttpProcessingError, ConnectionError) as error:
         raise errors.Malformed("the body broke off, or isn't framed as its headers say") from error
-    return bytes(content)
 
 
 def _refuse_repeats(schema: Schema, request: web.Request) -> None:

@@ -17,8 +17,8 @@ from tests.support.analysis_server import AnalysisServer, Work, analysis_server,
 from tests.support.application import Running, running
 
 QUICK = Pace(
-    timeout=10.0, retries=2, retry=0.02, losses=3, tick=0.02, ask_after=0.05, afterthought=0.2, away=0.05,
-    longest_away=0.1, answer=0.5, missing=0.05, idle=0.05,
+    timeout=60.0, retries=2, retry=0.02, losses=3, tick=0.02, ask_after=0.05, afterthought=0.2, away=0.05,
+    longest_away=0.1, answer=30.0, missing=0.05, idle=0.05,
 )  # fmt: skip
 
 

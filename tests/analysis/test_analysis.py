@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import struct
 
+from server.analysis import finding
+from server.analysis.stage import Stage
+from server.db.database import Dialect
 from tests.analysis.conftest import Opened
 from tests.support import sound
 from tests.support.analysis_server import (
     AnalysisServer,
     Ordered,
     basic_features,
+    characteristics,
     good,
     silent,
     waveform,
@@ -152,6 +157,24 @@ async def test_what_is_stored_is_not_asked_again(studio: Opened) -> None:
         ]
 
 
+async def test_what_is_being_stored_meanwhile_is_not_asked_for_again(studio: Opened) -> None:
+    async with studio(silent) as it:
+        track = await it.track()
+        await it.request(track_id=track["id"], stages=["basic_features"])
+        queue = it.mismo.app.analysis.service._queue
+        async with asyncio.TaskGroup() as group, queue.uow() as tx:
+            assert await queue.locked(tx, track["audio_hash"])
+            asking = group.create_task(it.request(track_id=track["id"], stages=["characteristics"]))
+            # A SQLite file has one writer, so there it can't even begin.
+            while tx.dialect is Dialect.POSTGRES and not await tx.fetch_value(_WAITING):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # nothing else tells
+            await queue.results.put(tx, track["audio_hash"], finding.read(Stage.CHARACTERISTICS, characteristics()))
+        assert "characteristics" not in asking.result()["stages"]
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
 async def test_beats_come_as_they_were_sent(studio: Opened) -> None:
     async with studio() as it:
         track = await it.track()
@@ -169,7 +192,11 @@ async def test_beats_come_as_they_were_sent(studio: Opened) -> None:
 
 
 async def test_waveform_comes_as_json_and_as_planes_of_bytes(studio: Opened) -> None:
-    async with studio() as it:
+    async def finely(server: AnalysisServer, job: Ordered) -> None:
+        drawn = [{**waveform(zoom), "samples_per_pixel": 1_234_567.25} for zoom in range(3)]
+        await server.call(job, "basic_features", {**basic_features(), "waveforms": drawn})
+
+    async with studio(finely) as it:
         track = await it.track()
         url = f"/api/tracks/{track['id']}/waveform"
         asked = await it.mismo.client.post(url, status=202)
@@ -178,7 +205,7 @@ async def test_waveform_comes_as_json_and_as_planes_of_bytes(studio: Opened) -> 
         assert (one["zoom_level"], one["num_pixels"], one["samples_per_pixel"]) == (
             1,
             4000,
-            44.1,
+            1_234_567.25,
         )
         assert one["bands"]["low"]["amplitude"][:3] == [0, 1, 2]
         assert one["bands"]["high"]["intensity"][:3] == [5, 6, 7]
@@ -189,6 +216,7 @@ async def test_waveform_comes_as_json_and_as_planes_of_bytes(studio: Opened) -> 
         raw = await it.mismo.client.request("GET", url, headers=headers, params={"zoom": "1"})
         assert raw.headers["content-type"] == "application/octet-stream"
         assert raw.headers["x-waveform-num-pixels"] == "4000"
+        assert raw.headers["x-waveform-samples-per-pixel"] == "1234567.25"
         assert raw.headers["x-waveform-planes"].startswith("low_amplitude,low_intensity,mid_amplitude")
         assert "immutable" in raw.headers["cache-control"]
         assert len(raw.content) == 6 * 4000

@@ -6,6 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pytest
 from aiohttp import web
 
 from server.clock import SystemClock
@@ -81,6 +83,52 @@ async def test_stems_come_inside_the_callback(studio: Opened) -> None:
         ready = await _asked(it, track["id"])
         stem = await it.mismo.client.request("GET", ready["stems"]["bass"])
         assert stem.content == b"fLaC" + bytes(600_000)
+
+
+async def test_stems_inside_a_callback_may_have_escaped_slashes(studio: Opened) -> None:
+    content = b"fLaC" + b"\xff" * 400_000  # its base64 is all slashes
+    body = orjson.dumps(
+        {
+            "job_id": "j",
+            "stage": "stems",
+            "data": {"format": "flac", "stems": {"bass": base64.b64encode(content).decode()}},
+        }
+    )
+
+    async def escapes(server: AnalysisServer, job: Ordered) -> None:
+        assert await server.call_raw(job.callback_url, body.replace(b"/", b"\\/")) == 200
+
+    async with studio(escapes) as it:
+        track = await it.track()
+        ready = await _asked(it, track["id"])
+        stem = await it.mismo.client.request("GET", ready["stems"]["bass"])
+        assert stem.content == content
+        # What came in is kept nowhere else.
+        assert [path.name for path in it.mismo.app.analysis.cache.folder.iterdir()] == [track["audio_hash"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"job_id":"j","stage":"stems","data":{"stems":{"bass":"' + b"A" * 200_000 + b"\\n" + b'"}}}',
+        b'{"job_id":"j","stage":"stems","data":{"stems":{"bass":"' + b"A" * 200_000,
+        b'{"job_id":"j","stage":"stems","data":{"stems":{"bass":"' + b"#" * 200_000 + b'"}}}',
+        b'{"job_id":"j","stage":"stems","data":[' + b'"",' * 100_000 + b"0]}",
+    ],
+    ids=["escapes", "no end", "no base64", "many texts"],
+)
+async def test_malformed_stems_inside_a_callback_fail_the_attempt(studio: Opened, body: bytes) -> None:
+    statuses = []
+
+    async def malformed(server: AnalysisServer, job: Ordered) -> None:
+        statuses.append(await server.call_raw(job.callback_url, body))
+
+    async with studio(malformed, pace={"retries": 0}) as it:
+        track = await it.track()
+        job = (await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
+        assert (await it.outcome(job["id"]))["status"] == "failed"
+        assert statuses == [422]
+        assert [path.name for path in it.mismo.app.analysis.cache.folder.glob("*.body-*")] == []
 
 
 async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tmp_path: Path) -> None:
