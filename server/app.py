@@ -243,7 +243,7 @@ async def build(
         *watch_routes.routes(watcher),
         *track_routes.routes(tracks, cues),
         *cue_routes.routes(cues),
-        *play_routes.routes(plays, FileService(database, tracks, file_system)),
+        *play_routes.routes(plays, FileService(database, tracks, file_system), track_info.have_analysed),
         *special_playlist_routes.routes(playlists, Transfer(database, uow, tracks, playlists, clock)),
         *playlist_routes.routes(playlists, Explanations(database, tracks, playlists.smart)),
         *operation_routes.routes(

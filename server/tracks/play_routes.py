@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from marshmallow import Schema, fields, validate
 
@@ -73,10 +73,13 @@ class FileOut(Schema):
     channels = fields.Integer(required=True, allow_none=True)
 
 
-def routes(plays: PlayService, files: FileService) -> Sequence[Route]:
+def routes(
+    plays: PlayService, files: FileService, have_analysed: Callable[[str], Awaitable[None]]
+) -> Sequence[Route]:  # fmt: skip
     async def load_track(call: Call) -> Answer:
-        """Note that a track was loaded into a deck."""
+        """Note that a track was loaded into a deck. If it isn't analysed yet, it is before all that waits."""
         await plays.load(call.path["id"], call.body["deck"], call.body["at"])
+        await have_analysed(call.path["id"])
         return ok({"id": call.path["id"]})
 
     async def log_playback(call: Call) -> Answer:

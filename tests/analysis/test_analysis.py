@@ -262,6 +262,26 @@ async def test_urgent_goes_before_high_before_normal(studio: Opened) -> None:
         ]
 
 
+async def test_loaded_track_goes_before_all_that_waits(studio: Opened) -> None:
+    async with studio(max_concurrent_analysis=1) as it:
+        it.server.is_ill = True
+        tracks = await it.tracks("a", "b", "c", "d")
+        await it.mismo.client.post(
+            "/api/analysis/request",
+            {"track_ids": [track["id"] for track in tracks], "priority": "normal"},
+            status=202,
+        )
+        loaded = tracks[3]
+        await it.mismo.client.post(f"/api/tracks/{loaded['id']}/load", {"deck": "A"})
+        job = (await it.mismo.client.get(f"/api/analysis/status/{loaded['audio_hash']}"))["data"]
+        assert (job["status"], job["priority"]) == ("queued", "high")
+        it.server.is_ill = False
+        for track in tracks:
+            await it.outcome(track["audio_hash"])
+        assert next(iter(it.server.jobs.values())).track_hash == loaded["audio_hash"]
+        assert (await it.get(loaded["id"]))["is_analyzed"] is True
+
+
 async def test_asking_again_adds_stages_and_raises_the_priority(studio: Opened) -> None:
     async with studio() as it:
         it.server.is_ill = True

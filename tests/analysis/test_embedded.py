@@ -8,7 +8,11 @@ import struct
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from server.config import Config
 from tests.conftest import make_config
 from tests.support.application import running
 
@@ -30,20 +34,67 @@ def _clicks(path: Path, tempo: float, seconds: float = 24.0, rate: int = 11_025)
         file.writeframes(struct.pack(f"<{len(values)}h", *values))
 
 
+def _config(database_url: str, **settings: Any) -> Config:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return make_config(
+        database_url=database_url,
+        analysis_server_url=f"http://127.0.0.1:{port}",
+        analysis_server_command=f"{sys.executable} -m server.analyzer --port {port}",
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("is_remote", [False, True], ids=["paths", "uploads"])
+async def test_stems_come_from_the_embedded_analyser(
+    database_url: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_remote: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)  # with PostgreSQL the stems lie in the working directory's `data`
+    _clicks(music / "120.wav", 120, seconds=8.0)
+    config = _config(database_url, analysis_server_remote=is_remote)
+    async with running(config) as mismo, mismo.socket("analysis:stems:ready") as listening:
+        await mismo.scanned((await mismo.added(music))["id"])
+        (track,) = (await mismo.client.get("/api/tracks"))["data"]
+        job = (await mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
+        assert job["priority"] == "urgent"
+        assert (await mismo.app.analysis.service.outcome(job["id"])).state == "completed"
+        ready = (await listening.named("analysis:stems:ready"))["data"]
+        assert sorted(ready["stems"]) == ["bass", "drums", "other", "vocals"]
+        for url in ready["stems"].values():
+            whole = await mismo.client.request("GET", url)
+            assert (whole.status, whole.content[:4]) == (200, b"fLaC")
+            part = await mismo.client.request("GET", url, headers={"Range": "bytes=100-"})
+            assert (part.status, part.content) == (206, whole.content[100:])
+
+
+async def test_all_stages_end_done_or_unsupported_with_the_embedded_analyser(
+    database_url: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _clicks(music / "120.wav", 120, seconds=8.0)
+    async with running(_config(database_url)) as mismo:
+        await mismo.scanned((await mismo.added(music))["id"])
+        (track,) = (await mismo.client.get("/api/tracks"))["data"]
+        body = {"track_id": track["id"], "all": True}
+        await mismo.client.post("/api/analysis/request", body, status=202)
+        assert (await mismo.app.analysis.service.outcome(track["audio_hash"])).state == "completed"
+        job = (await mismo.client.get(f"/api/analysis/status/{track['audio_hash']}"))["data"]
+        assert {item["stage"]: item["status"] for item in job["results"]} == {
+            "basic_features": "done", "characteristics": "done", "segments": "done",
+            "genre": "unsupported", "transitions": "unsupported",
+        }  # fmt: skip
+        assert (job["attempts"], job["stages"]) == (0, [])
+        stems = await mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")
+        assert stems.status == 200
+
+
 async def test_new_tracks_get_tempo_beats_and_waveforms_from_the_embedded_analyser(
     database_url: str, music: Path
 ) -> None:
     for tempo in (100, 126):
         _clicks(music / f"{tempo}.wav", tempo)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = make_config(
-        database_url=database_url,
-        analysis_server_url=f"http://127.0.0.1:{port}",
-        analysis_server_command=f"{sys.executable} -m server.analyzer --port {port}",
-        auto_analyze_new_tracks=True,
-    )
+    config = _config(database_url, auto_analyze_new_tracks=True)
     async with running(config) as mismo, mismo.socket("analysis:complete") as listening:
         await mismo.scanned((await mismo.added(music))["id"])
         await listening.until(lambda _: len(listening.events) == 2)
