@@ -148,6 +148,16 @@ def _parameters(route: Route, converter: OpenAPIConverter) -> list[dict[str, Any
             if parameter["schema"].get("type") == "array" and _is_comma_list(route.query, parameter["name"]):
                 parameter.update(style="form", explode=False)
             parameters.append(parameter)
+    if _is_cacheable(route):
+        parameters.append(
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "the ETag of an answer before: 304 when it is still the same",
+            }
+        )
     if route.method == "POST" and route.status in (201, 202):
         parameters.append(
             {
@@ -172,9 +182,13 @@ def _is_comma_list(schema: Schema, name: str) -> bool:
     )
 
 
+def _is_cacheable(route: Route) -> bool:
+    return route.method == "GET" and route.is_enveloped
+
+
 def _responses(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
     responses: dict[str, Any] = {str(route.status): _success(route, converter)}
-    if route.method == "GET" and route.is_enveloped:
+    if _is_cacheable(route):
         responses["304"] = {"description": "Not modified since the ETag in If-None-Match"}
     for status, kinds in sorted(_failures(route).items()):
         responses[str(status)] = {
@@ -212,7 +226,7 @@ def _success(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
     others = {kind: {"schema": {"type": "string"}} for kind in route.also_produces}
     answer["content"] = {"application/json": {"schema": schema}, **others}
     headers: dict[str, Any] = {}
-    if route.method == "GET":
+    if _is_cacheable(route):
         headers["ETag"] = {"schema": {"type": "string"}}
     if route.is_live:
         headers["X-Mismo-Seq"] = {"schema": {"type": "integer"}, "description": "the event number this is true for"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from server.api.fields import IS_QUERY, CommaList
 from server.api.route import Route
 
 _REMEMBERED_QUERIES = 2048
+_INDEX = re.compile(r"\[\d+\]$")
 
 
 class Parser(AIOHTTPParser):
@@ -33,16 +35,22 @@ class Parser(AIOHTTPParser):
         error_headers: Mapping[str, str] | None,
     ) -> NoReturn:
         del req, schema, error_status_code, error_headers
-        raise invalid(error) from error
+        raise invalid(error, is_query=True) from error
 
     def _handle_invalid_json_error(self, error: Any, req: web.Request, *args: Any, **kwargs: Any) -> NoReturn:
         del req, args, kwargs
         raise errors.MalformedJson from error
 
 
-def invalid(error: ValidationError) -> errors.Invalid:
-    """marshmallow's nested messages as one 422 that names each field: `set.rating`, `ids[3]`."""
-    problems = [errors.FieldError(name, message) for name, message in _flatten(error.messages, "")]
+def invalid(error: ValidationError, *, is_query: bool = False) -> errors.Invalid:
+    """marshmallow's nested messages as one 422 that names each field: `set.rating`, `ids[3]`.
+
+    In a query a repeated parameter is named as it was sent, without an index.
+    """
+    found = _flatten(error.messages, "")
+    if is_query:
+        found = iter(dict.fromkeys((_INDEX.sub("", name), message) for name, message in found))
+    problems = [errors.FieldError(name, message) for name, message in found]
     return errors.Invalid("; ".join(f"{item.field}: {item.message}" for item in problems), fields=problems)
 
 

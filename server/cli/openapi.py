@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from server import app
+from server import app, log
 from server.api.openapi import document
 from server.cli.opened import opened
 from server.cli.output import say
@@ -35,6 +35,7 @@ async def _openapi(config: Config) -> dict[str, object]:
     # The routes are made by the composition root, which wants a database; the person's own isn't touched.
     with tempfile.TemporaryDirectory() as folder:
         scratch = replace(config, host="127.0.0.1", database_url=f"sqlite:///{Path(folder) / 'scratch.db'}")
+        log.configure(replace(config, log_level="warning"))  # nobody asked about the scratch database
         async with opened(scratch) as database:
             made = await app.build(scratch, database)
             try:

@@ -22,13 +22,19 @@ class Guess:
 _NAMELESS = "?"
 _EXTENSION = re.compile(r"(?<=.)\.[A-Za-z0-9]{1,9}$")
 _DASH = re.compile(r"\s+[-–—]+\s+")
+# Where there is no dash between blanks: one with a blank on one side, or a long one.
+_LOOSE_DASH = re.compile(r"\s+[-–—]+(?=\S)|(?<=\S)[-–—]+\s+|(?<=\S)[–—]+(?=\S)")
 _HYPHEN = re.compile(r"\s*-\s*")
 _NUMBER = re.compile(r"\d{1,3}")
 
 # Each form of a leading position, tried in order.
 _POSITIONS = (
     re.compile(r"(?:cd|disc|disk)?\s?(?P<disc>[1-9])[-.](?P<track>\d{2})(?:\s*[-–—._)\]:]+\s*|\s+)(?=\S)", re.I),
+    re.compile(
+        r"(?:cd|disc|disk)\s?(?P<disc>[1-9])\s*[-–—.]+\s*(?P<track>\d{2})(?:\s*[-–—._)\]:]+\s*|\s+)(?=\S)", re.I
+    ),
     re.compile(r"[\[(](?P<track>\d{1,3})[\])]\s*[-–—._:]*\s*(?=\S)"),
+    re.compile(r"#(?P<track>\d{1,3})\s+(?=\S)"),
     re.compile(r"(?:track|no\.?|#)\s?(?P<track>\d{1,3})\s*[-–—._)\]:]+\s*(?=\S)", re.I),
     re.compile(r"(?P<track>\d{1,3})\s*(?:[-–—]+\s+|[)\]:]+\s*|\.+\s*(?=\D))(?=\S)"),
     re.compile(r"(?P<track>\d{2,3})[-–—](?=[^\d\s])"),
@@ -44,8 +50,9 @@ def guess(name: str) -> Guess:
     stem = _EXTENSION.sub("", text.from_file_name(name)).strip()
     words, scene = _spaced(stem)
     disc, track, rest = _position(words)
-    dash = _HYPHEN if scene else _DASH
-    if not rest.strip(" -–—"):
+    rest = rest.strip(" -–—")
+    dash = _HYPHEN if scene else _DASH if _DASH.search(rest) else _LOOSE_DASH
+    if not rest:
         return Guess(title=text.clean(words) or _NAMELESS, track_number=track, disc_number=disc)
     parts = dash.split(rest)
     for place in range(1, len(parts) - 1):  # "Artist - Album - 03 - Title" and "Artist - 03 - Title"
@@ -64,7 +71,7 @@ def _spaced(stem: str) -> tuple[str, bool]:
         return stem.replace("_", " "), False
     if "_" in stem:
         return stem.replace("_", " "), "-" in stem
-    return stem, re.match(r"\d{2,3}-[^-]+-", stem) is not None
+    return stem, re.match(r"(?:(?:cd|disc|disk)?[1-9]-)?\d{2,3}-[^-]+-", stem, re.I) is not None
 
 
 def _position(words: str) -> tuple[int | None, int | None, str]:

@@ -79,6 +79,8 @@ class Order:
 def parse_sort(names: Sequence[str], default_direction: str = "asc") -> Order:
     """`["-bpm", "title"]` → an order. `default_direction` holds for names without a sign (`sort=bpm&order=desc`)."""
     keys: dict[str, SortKey] = {}
+    if not names and default_direction == "desc":
+        names = ["date_added"]  # without a sort, tracks stand in the order in which they came
     for name in names:
         plain = name.removeprefix("-")
         column, is_nullable = SORTABLE[plain]

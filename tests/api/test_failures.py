@@ -170,6 +170,13 @@ async def test_value_outside_its_type_is_a_422(mismo: Running, query: str) -> No
     assert [error["field"] for error in response.json["errors"]] == [query.split("=", maxsplit=1)[0]]
 
 
+@pytest.mark.parametrize("query", ["key=12", "key=1&key=Am&key=X", "compatible_with=13A", "genre~="])
+async def test_wrong_value_of_a_repeatable_parameter_is_named_as_it_was_sent(mismo: Running, query: str) -> None:
+    response = await mismo.client.request("GET", f"/api/tracks?{query}")
+    assert response.status == 422
+    assert [error["field"] for error in response.json["errors"]] == [query.split("=", maxsplit=1)[0]]
+
+
 async def test_encoded_ampersand_belongs_to_the_value(mismo: Running) -> None:
     assert (await mismo.client.request("GET", "/api/tracks?title=a%26bpm_mni=1")).status == 200
     assert (await mismo.client.request("GET", "/api/tracks?title=a&bpm_mni=1")).status == 422

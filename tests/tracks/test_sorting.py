@@ -90,6 +90,12 @@ async def test_descending_by_order(many: Shelf) -> None:
     assert await many.mismo.client.get("/api/tracks", sort="bpm,title", order="desc") == minus
 
 
+async def test_order_without_a_sort_turns_the_order_in_which_tracks_came(shelf: Shelf) -> None:
+    await shelf.put(*named(["first", "second", "third"]))
+    assert await shelf.titles(order="asc") == await shelf.titles() == ["first", "second", "third"]
+    assert await shelf.titles(order="desc") == ["third", "second", "first"]
+
+
 async def test_key_goes_around_the_wheel(shelf: Shelf) -> None:
     await shelf.put(*({"title": text, "key": text} for text in ("10A", "2B", "1A", "2A", "12B", "1B")), {"title": "-"})
     assert await shelf.titles(sort="key") == ["1A", "1B", "2A", "2B", "10A", "12B", "-"]
