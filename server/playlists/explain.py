@@ -13,7 +13,12 @@ from server.playlists.values import DEFAULT_TEMPO_PERCENT, Harmony, Tempo, Windo
 Names = Mapping[str, str]
 _UNITS = {"min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
 _LIMITS = {Op.GT: "more than {}", Op.GTE: "at least {}", Op.LT: "less than {}", Op.LTE: "at most {}", Op.IS: "{}"}
-_TEXTS = {Op.CONTAINS: "contains", Op.STARTS_WITH: "starts with", Op.ENDS_WITH: "ends with"}
+_TEXTS = {
+    Op.CONTAINS: ("contains", "doesn't contain"),
+    Op.STARTS_WITH: ("starts with", "doesn't start with"),
+    Op.ENDS_WITH: ("ends with", "doesn't end with"),
+}
+_NOTES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _VERBS = {"last_played": "played", "date_added": "added", "date_analyzed": "analysed", "updated_at": "changed"}
 _ORDERS = {
     "key": ("around the Camelot wheel", "around the Camelot wheel, backwards"),
@@ -56,19 +61,15 @@ def phrase(rule: Rule, names: Names) -> str:
             return ", ".join(_bracketed(part, names) for part in parts) or "any"
         case AnyOf(parts):
             return f"either {' or '.join(_bracketed(part, names) for part in parts)}"
+        case Not(Condition() as part):
+            return _condition(part, names, is_so=False)
         case Not(part):
-            return _negated(phrase(part, names), is_simple=isinstance(part, Condition))
+            return f"not ({phrase(part, names)})"
 
 
 def _bracketed(rule: Rule, names: Names) -> str:
     text = phrase(rule, names)
     return text if isinstance(rule, (Condition, Not)) else f"({text})"
-
-
-def _negated(text: str, *, is_simple: bool) -> str:
-    if is_simple and text.startswith("not "):
-        return text.removeprefix("not ")
-    return f"not {text}" if is_simple else f"not ({text})"
 
 
 def limit(criteria: Criteria) -> str:
@@ -90,22 +91,31 @@ def _order(name: str) -> str:
     return f"{'highest' if is_descending else 'lowest'} {label} first"
 
 
-def _condition(condition: Condition, names: Names) -> str:
+def _condition(condition: Condition, names: Names, *, is_so: bool = True) -> str:
+    """A condition, or with `is_so` false its opposite."""
     field, op, value = condition.field, condition.op, condition.value
-    if op is Op.IS_MISSING:
-        return f"without {_article(field.label)}"
-    if op is Op.IS_PRESENT:
-        return f"with {_article(field.label)}"
     if op in OPPOSITE:
-        return f"not {_condition(Condition(field, OPPOSITE[op], value), names)}"
-    special = _SPECIAL.get(op)
-    if special is not None:
-        return special(field, value, names)
-    if field.kind is Kind.FLAG:
-        return field.label if value else f"not {field.label}"
+        return _condition(Condition(field, OPPOSITE[op], value), names, is_so=not is_so)
+    if op is Op.IS_MISSING:
+        return f"{'without' if is_so else 'with'} {_article(field.label)}"
     if op in _TEXTS:
-        return f"{field.label} {_TEXTS[op]} “{value}”"
-    wanted = _either([_said(field, item, names) for item in (value if op is Op.IN else (value,))])
+        return f"{field.label} {_TEXTS[op][not is_so]} “{value}”"
+    if field.kind is Kind.FLAG:
+        return _flagged(field.label, is_so=value == is_so)
+    special = _SPECIAL.get(op)
+    text = _compared(field, op, value, names) if special is None else special(field, value, names)
+    return text if is_so else f"not {text}"
+
+
+def _flagged(label: str, *, is_so: bool) -> str:
+    if is_so:
+        return label
+    return f"without {label.removeprefix('with ')}" if label.startswith("with ") else f"not {label}"
+
+
+def _compared(field: Field, op: Op, value: Any, names: Names) -> str:
+    items = [_said(field, item, names) for item in (value if op is Op.IN else (value,))]
+    wanted = _either(_with_one_unit(items, field))
     if field.kind is Kind.TIME:
         return f"{_VERBS.get(field.name, field.label)} {op.value} {wanted}"
     if field.kind is Kind.NUMBER:
@@ -115,6 +125,14 @@ def _condition(condition: Condition, names: Names) -> str:
     return wanted if field.name == "genre" else f"{field.label} {wanted}"
 
 
+def _with_one_unit(items: Sequence[str], field: Field) -> Sequence[str]:
+    """`120`, `121 BPM`: the last one says the unit for those that have the same."""
+    if not field.unit:
+        return items
+    unit = items[-1].rpartition(" ")[2]
+    return [*(item.removesuffix(f" {unit}") for item in items[:-1]), items[-1]]
+
+
 def _measured(field: Field, text: str) -> str:
     """A unit says what is measured; a bare number needs the name."""
     return text if field.unit == "BPM" else f"{field.label} {text}"
@@ -122,10 +140,7 @@ def _measured(field: Field, text: str) -> str:
 
 def _between(field: Field, value: tuple[Any, Any], names: Names) -> str:
     low, high = (_said(field, item, names) for item in value)
-    unit = f" {field.unit}" if field.unit else ""
-    if unit and low.endswith(unit):
-        low = low.removesuffix(unit)
-    text = f"between {low} and {high}"
+    text = f"between {' and '.join(_with_one_unit([low, high], field))}"
     if field.kind is Kind.TIME:
         return f"{_VERBS.get(field.name, field.label)} {text}"
     return _measured(field, text)
@@ -176,8 +191,14 @@ def _said(field: Field, value: Any, names: Names) -> str:
         return f"“{names.get(value, value)}”"
     if field.name == "mode":
         return "major" if value == 1 else "minor"
-    if field.name == "file_size":
+    if field.name == "musical_key" and 0 <= value < len(_NOTES):
+        return _NOTES[value]
+    if field.name == "library_directory_id":
+        return f"“{names.get(value, value)}”"
+    if field.name in ("file_size", "artwork_size"):
         return _size(value)
+    if field.unit in ("bit/s", "Hz") and value >= 1000:
+        return f"{_number(value / 1000)} k{field.unit}"
     if field.name == "duration_seconds":
         return _length(value)
     if field.kind is Kind.NUMBER:
@@ -204,6 +225,8 @@ def _article(label: str) -> str:
 
 
 def _length(seconds: float) -> str:
+    if seconds < 0:
+        return f"−{_length(-seconds)}"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
@@ -236,8 +259,7 @@ def reasons(rule: Rule, facts: Mapping[Condition, bool], names: Names, track: Ma
     is_in = holds(rule, facts)
     match rule:
         case Condition():
-            text = _condition(rule, names)
-            return [f"{text if is_in else _negated(text, is_simple=True)}{_has(rule.field, track)}"]
+            return [f"{_condition(rule, names, is_so=is_in)}{_has(rule.field, track)}"]
         case AllOf(parts):
             telling = [part for part in parts if holds(part, facts) == is_in]
         case AnyOf(parts):

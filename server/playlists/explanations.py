@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,10 +101,12 @@ class Explanations:
         )
 
     async def _names(self, connection: Connection, criteria: Criteria) -> dict[str, str]:
-        """What the playlists and tracks in criteria are called."""
+        """What the playlists, tracks and library directories in criteria are called."""
         lists = await store.by_ids(connection, criteria.playlist_ids)
         tracks = await self._tracks.briefs(connection, sorted(criteria.track_ids))
+        directories = await self._tracks.locations(connection)
         return {
+            **{id_: os.path.basename(item.root).decode("utf-8", "replace") for id_, item in directories.items()},
             **{id_: item.name for id_, item in lists.items()},
             **{
                 id_: f"{item.artist} – {item.title}" if item.artist else f"{item.title}" for id_, item in tracks.items()

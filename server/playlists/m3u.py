@@ -11,6 +11,7 @@ _EXTINF = re.compile(r"#EXTINF:\s*(-?\d+(?:\.\d+)?)?[^,]*?(?:,(.*))?$", re.IGNOR
 _NAME = re.compile(r"#PLAYLIST:\s*(.+)$", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_WINDOWS = re.compile(rb"[\x80-\x9f]")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
@@ -50,14 +51,23 @@ class Item:
 
 
 def decode(content: bytes) -> tuple[str, str]:
-    """The text and its encoding: by its byte order mark, else UTF-8, else Latin-1, which reads anything."""
+    """The text and its encoding: by its byte order mark, else UTF-8, else Latin-1, which reads anything.
+
+    What would be control characters in Latin-1 are quotes and dashes where Windows wrote the file.
+    """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace"), encoding
     try:
         return content.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1"
+        pass
+    if _WINDOWS.search(content):
+        try:
+            return content.decode("windows-1252"), "windows-1252"
+        except UnicodeDecodeError:
+            pass
+    return content.decode("latin-1"), "latin-1"
 
 
 def read(content: bytes) -> M3u:

@@ -6,7 +6,8 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from server.tracks.fold import fold
 from server.tracks.selection import Brief
@@ -40,9 +41,22 @@ class Wanted:
         return tuple(found)
 
     @property
+    def unquoted(self) -> Wanted | None:
+        """The same with its path as VLC means it, which writes `Bj%C3%B6rk.mp3`; None when there is nothing quoted."""
+        path = unquote(self.path or "", errors="strict") if _is_quoted(self.path or "") else self.path
+        return None if path == self.path else replace(self, path=path)
+
+    @property
     def stem(self) -> str:
         """The folded file name without its extension; empty without a path."""
         return fold(os.path.splitext(self.path.rsplit("/", 1)[-1])[0]) if self.path else ""
+
+
+def _is_quoted(path: str) -> bool:
+    try:
+        return "\0" not in unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,13 @@ class Matcher:
 
     def match(self, wanted: Wanted) -> Verdict:
         """By id, by the sound, by the path or its end, and last by artist and title."""
+        verdict = self._match(wanted)
+        unquoted = wanted.unquoted if verdict.track is None else None
+        if unquoted is not None and (found := self._match(unquoted).track) is not None:
+            return Verdict(wanted, found)
+        return verdict
+
+    def _match(self, wanted: Wanted) -> Verdict:
         if wanted.track_id in self._by_id:
             return Verdict(wanted, self._by_id[wanted.track_id])
         if wanted.audio_hash in self._by_hash:

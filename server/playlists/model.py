@@ -69,7 +69,8 @@ class Playlist:
             "icon": self.icon,
             "criteria": self.criteria,
             "is_favorite": self.is_favorite,
-            "is_readonly": self.is_readonly,
+            # A smart playlist's tracks are never a person's to change.
+            "is_readonly": self.is_readonly or self.kind is Kind.SMART,
             "session": session
             and {
                 "date": session.date,

@@ -117,8 +117,8 @@ class PlaylistService:
     async def change(self, playlist_id: str, values: Mapping[str, Any]) -> Playlist:
         """Change what a person may change; the same values again announce nothing. New criteria take effect at once."""
         async with self._uow() as tx:
-            criteria: Criteria | None = None
-            if values.get("criteria") is not None:
+            known = await existing(tx, playlist_id)
+            if values.get("criteria") is not None and values["criteria"] != known.criteria:
                 criteria = rules.parse(values["criteria"])
                 await self.smart.check(tx, playlist_id, criteria, values["criteria"])
             if "parent_id" in values:
@@ -139,12 +139,16 @@ class PlaylistService:
     def _changed(self, before: Playlist, values: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that differ; raises `Invalid` for what a playlist of this type hasn't."""
         changed: dict[str, Any] = {}
+        if before.kind is Kind.SMART and "is_readonly" in values:
+            if not values["is_readonly"]:
+                raise errors.Invalid.field("is_readonly", "a smart playlist is filled by its criteria; convert it")
+            values = {name: value for name, value in values.items() if name != "is_readonly"}
         for name in ("name", "parent_id", "description", "color", "icon", "is_favorite", "is_readonly", "criteria"):
             if name in values and getattr(before, name) != values[name]:
                 changed[name] = values[name]
         if "criteria" in changed and (before.kind is not Kind.SMART or values["criteria"] is None):
             raise errors.Invalid.field("criteria", "belong to smart playlists, which can't do without")
-        if changed.get("is_readonly") and before.kind in (Kind.SMART, Kind.FOLDER, Kind.TEMP):
+        if changed.get("is_readonly") and before.kind in (Kind.FOLDER, Kind.TEMP):
             raise errors.Invalid.field("is_readonly", f"isn't taken by a playlist of type {before.kind}")
         for name, column in (("venue", "venue"), ("date", "session_date")):
             if name not in values:
@@ -219,8 +223,11 @@ class PlaylistService:
                 raise WrongType("a session holds what was played; merge into a static playlist")
             found: list[Entry] = []
             for index, source_id in enumerate(source_ids):
-                if source_id == playlist_id or await store.get(tx, source_id) is None:
+                source = await store.get(tx, source_id)
+                if source_id == playlist_id or source is None:
                     raise errors.Invalid.field(f"source_ids[{index}]", f"there is no other playlist {source_id}")
+                if source.kind is Kind.FOLDER:
+                    raise errors.Invalid.field(f"source_ids[{index}]", "is a folder, which holds no tracks")
                 found += await store.entries(tx, source_id)
             if dedupe:
                 present = {track_id for _, _, track_id, _ in await store.members(tx, playlist_id)}

@@ -129,6 +129,9 @@ class SmartLists:
 
         Raises `Invalid` with the place. Locks the smart playlists, since two changes may close a circle together.
         """
+        known = await self._tracks.briefs(tx, sorted(criteria.track_ids))
+        for wanted in sorted(criteria.track_ids - known.keys()):
+            raise errors.Invalid.field(place_of(places, wanted), f"there is no track {wanted}")
         if not criteria.playlist_ids:
             return
         others = {item.id: item for item in await store.locked_kind(tx, Kind.SMART)}

@@ -173,9 +173,10 @@ class Transfer:
         return Imported(await self._playlists.get(playlist.id), encoding, verdicts)
 
     async def _matcher(self, connection: Connection, wanted: Sequence[Wanted]) -> Matcher:
+        unquoted = [other for item in wanted if (other := item.unquoted) is not None]
         candidates = await self._tracks.resembling(
             connection,
-            stems=sorted({item.stem for item in wanted}),
+            stems=sorted({item.stem for item in (*wanted, *unquoted)}),
             titles=sorted({fold(item.title) for item in wanted if item.title}),
             hashes=sorted({item.audio_hash for item in wanted if item.audio_hash}),
         )

@@ -14,6 +14,7 @@ WORDS = (
     "House", "house", "HÖUSE", "Deep House", "Techno", "AC/DC", "acdc", "!!!", "%", "a_b", "a%b", "it's", 'a "b"', "🔥",
     "Ünïcode", "坂本", "ß", "back\\slash", "x",
 )  # fmt: skip
+PATHS = ("House", "HÖUSE", "%", "a_b", "it's", "坂本")
 NUMBERS = (0, 1, 2, 5, 11, 60, 64, 120, 121.5, 128, 240, 0.2, 0.5, 0.7)
 MOMENTS = tuple(1_700_000_000_000 + day * 86_400_000 for day in (-400, -31, -30, -29, -1, 0, 1))
 DATES = ("2022-10-10", "2023-10-14T22:13:20.000Z", "2023-10-15", "2023-11-14", "2023-11-14T22:13:20.000Z")
@@ -54,7 +55,7 @@ def columns(rng: Random) -> dict[str, Any]:
         "last_played": maybe(rng.choice(MOMENTS)), "date_analyzed": maybe(rng.choice(MOMENTS)),
         "date_added": rng.choice(MOMENTS), "updated_at": rng.choice(MOMENTS),
         "missing_since": rng.choice([None, *MOMENTS]), "library_directory_id": rng.choice(DIRECTORIES),
-        "path": rng.choice(WORDS).replace("/", "-"),
+        "path": rng.choice(PATHS),
     }  # fmt: skip
 
 
@@ -64,8 +65,13 @@ def members(rng: Random) -> list[set[int]]:
 
 
 def _scalar(rng: Random, field: Field) -> Any:
-    if field.name in ("library_directory_id", "missing_reason", "metadata_source", "format", "bpm_source"):
-        return rng.choice([*DIRECTORIES, "file", "MEDIA", "tags", "mp3", "tag", "user"])
+    if field.name in ("file_name", "relative_path") and rng.random() < 0.8:
+        name = f"{rng.choice(PATHS)}.mp3"
+        return name if field.name == "file_name" else rng.choice([f"{rng.randrange(4)}/{name}", "1/", "1"])
+    if field.name == "format":
+        return rng.choice(["mp3", "MP", "p3", "flac"])
+    if field.name in ("library_directory_id", "missing_reason", "metadata_source", "bpm_source", "key_source"):
+        return rng.choice([*DIRECTORIES, "file", "MEDIA", "tags", "tag", "user"])
     number = rng.choice(NUMBERS)
     return {
         Kind.FOLDED: rng.choice(WORDS),

@@ -16,10 +16,12 @@ from server.config import Config
 from server.db.database import Connection, Database
 from server.playlists import rules, store
 from server.playlists.compile import Compiler
+from server.playlists.fields import FIELDS, Op
 from server.playlists.model import Entry, Kind
 from server.playlists.rows import fresh
 from server.tracks import model
 from server.tracks.listing import parse_sort
+from server.tracks.schemas import Track
 from server.tracks.selection import matching
 from server.tracks.store import TrackStore
 from tests.playlists import rule_trees
@@ -29,6 +31,11 @@ from tests.support.application import Running
 
 NOW = 1_700_000_000_000
 UNREACHABLE = {rule_trees.DIRECTORIES[1]: ("media", NOW - 5000)}
+# Nothing lacks these.
+ALWAYS_THERE = {
+    "play_count", "file_size", "file_name", "relative_path", "format", "metadata_source", "library_directory_id",
+    "date_added", "updated_at", "file_modified",
+}  # fmt: skip
 EXAMPLES = 25  # libraries, each asked many random rules
 
 
@@ -118,6 +125,28 @@ def test_every_field_takes_each_of_its_operators(config: Config) -> None:
         return [{form: part} for item in asked for form, part in (("all", [item]), ("not", item))]
 
     _judge(config, ask, 6)
+
+
+def test_every_field_of_a_track_that_can_be_compared_is_asked_for() -> None:
+    """Those left out: where a file lies depends on the machine, gains are no single value, cues are read with one."""
+    assert set(Track().fields) - {"file_path", "replaygain", "hot_cues"} <= FIELDS.keys()
+    assert {op for _, op in rule_trees.PAIRS} == set(Op)
+    assert {field.name for field, _ in rule_trees.PAIRS} == FIELDS.keys()
+
+
+def test_no_pair_of_field_and_operator_is_always_or_never_fulfilled() -> None:
+    """A column that the random libraries leave alone, as they would a new one, would prove nothing about its pairs."""
+    seen: dict[tuple[str, str], set[bool]] = {(field.name, op): set() for field, op in rule_trees.PAIRS}
+    for seed in range(40):
+        rng = Random(seed)
+        rows = [_row(number, rule_trees.columns(rng)) for number in range(len(rule_trees.TRACKS))]
+        members = [{rule_trees.TRACKS[n] for n in chosen} for chosen in rule_trees.members(rng)]
+        library = Library(rows, dict(zip(rule_trees.PLAYLISTS, members, strict=True)), UNREACHABLE, NOW)
+        for field, op in rule_trees.PAIRS:
+            rule = rules.parse({"all": [rule_trees.condition(rng, field, op)]}).rule
+            seen[field.name, op] |= {library.holds(rule, row) for row in rows}
+    settled = {(name, op) for name in ALWAYS_THERE for op in (Op.IS_MISSING, Op.IS_PRESENT)}
+    assert {pair for pair, outcomes in seen.items() if outcomes != {True, False}} == settled
 
 
 async def test_deepest_rule_is_understood_by_the_database(mismo: Running) -> None:

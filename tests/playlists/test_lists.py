@@ -161,7 +161,9 @@ async def test_duplicate_and_merge_leave_their_sources_alone(mismo: Running) -> 
     assert await order_of(mismo, copy["id"], tracks) == [0, 1, 2, 1, 2, 2]
     assert await order_of(mismo, first["id"], tracks) == [0, 1]
     assert await order_of(mismo, second["id"], tracks) == [1, 2, 2]
-    await mismo.client.post(f"/api/playlists/{copy['id']}/merge", {"source_ids": [copy["id"]]}, status=422)
+    folder = await made(mismo, name="Folder", type="folder")
+    for wrong in (copy, folder):
+        await mismo.client.post(f"/api/playlists/{copy['id']}/merge", {"source_ids": [wrong["id"]]}, status=422)
 
 
 async def test_thinking_playlist_is_one_and_becomes_a_static_one(mismo: Running) -> None:

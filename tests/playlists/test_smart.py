@@ -71,6 +71,7 @@ async def test_flat_and_nested_criteria_fill_a_list_at_once(mismo: Running) -> N
         ({"all": [{"field": "bpm", "op": "gt", "value": 1, "extra": 1}]}, "all[0].extra"),
         ({"all": [{"field": "id", "op": "in_playlist", "value": "00000000-0000-7000-8000-000000000000"}]},
          "all[0].value"),
+        ({"not": {"field": "id", "op": "similar_to", "value": "00000000-0000-7000-8000-000000000000"}}, "not.value"),
         ({}, "criteria"),
     ],
 )  # fmt: skip
@@ -237,3 +238,46 @@ async def test_explanations_are_what_a_dj_would_say(mismo: Running) -> None:
     included = (await mismo.client.get(path, track_id=tracks[1]))["data"]
     assert included["included"] is True
     assert included["reasons"][0] == "between 124 and 130 BPM (126 BPM)"
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "value", "said"),
+    [
+        ("title", "not_contains", "remix", "title doesn't contain “remix”"),
+        ("genre", "starts_with", "Deep", "genre starts with “Deep”"),
+        ("bpm", "in", [120, 121.5], "120 or 121.5 BPM"),
+        ("bpm", "not_in", [120, 128], "not 120 or 128 BPM"),
+        ("musical_key", "is", 9, "tonic A"),
+        ("bit_rate", "gte", 320_000, "bit rate at least 320 kbit/s"),
+        ("sample_rate", "between", [44_100, 48_000], "sample rate between 44.1 and 48 kHz"),
+        ("has_stems", "is", False, "without stems"),
+        ("is_missing", "is_not", True, "not missing"),
+        ("genre", "is_present", None, "with a genre"),
+        ("library_directory_id", "is", "", "library directory “Club Music”"),
+        ("tags", "excludes", ["peak", "intro"], "not tagged peak or intro"),
+        ("last_played", "in_last", "1w", "played in the last week"),
+        ("duration", "lt", 300, "length less than 5:00 min"),
+    ],
+)
+async def test_each_condition_is_said_in_words(mismo: Running, field: str, op: str, value: Any, said: str) -> None:
+    (track,) = await fill(mismo.app, [{}], root=b"/music/Club Music")
+    if field == "library_directory_id":
+        value = (await mismo.client.get(f"/api/tracks/{track}"))["data"][field]
+    criteria = {"all": [{"field": field, "op": op, "value": value}]}
+    preview = (await mismo.client.post("/api/playlists/preview", {"criteria": criteria}))["data"]
+    assert preview["explanation"] == f"Tracks: {said}."
+
+
+async def test_a_smart_list_is_read_only_and_takes_itself_back(mismo: Running) -> None:
+    """What a client has read, it may send again, also when a list that the criteria refer to is gone."""
+    inner = await smart(mismo, "Inner", bpm_min=120)
+    outer = await smart(mismo, "Outer", all=[{"field": "id", "op": "in_playlist", "value": inner["id"]}])
+    assert outer["is_readonly"] is True
+    await mismo.client.delete(f"/api/playlists/{inner['id']}")
+    again = {name: outer[name] for name in ("criteria", "is_readonly", "parent_id", "is_favorite")}
+    renamed = (await mismo.client.put(f"/api/playlists/{outer['id']}", {**again, "name": "Renamed"}))["data"]
+    assert (renamed["name"], renamed["criteria"]) == ("Renamed", outer["criteria"])
+    problem = await mismo.client.put(f"/api/playlists/{outer['id']}", {"is_readonly": False}, status=422)
+    assert problem["errors"][0]["field"] == "is_readonly"
+    converted = (await mismo.client.post(f"/api/playlists/{outer['id']}/convert"))["data"]
+    assert converted["is_readonly"] is False

@@ -67,8 +67,10 @@ async def test_what_is_exported_comes_back_the_same(mismo: Running) -> None:
         b"file:///home/dj/House/Bj%C3%B6rk%20-%20J%C3%B3ga.mp3\n",
         "../House/Bjo\u0308rk - Jo\u0301ga.mp3\n".encode(),
         '#EXTINF:299 tvg="1",Björk - Jóga\n/lost/track01.mp3\n'.encode(),
+        b"House/Bj%C3%B6rk%20-%20J%C3%B3ga.mp3\n",
+        "#EXTINF:300,Don’t – \nHouse\\Björk - Jóga.mp3\n".encode("windows-1252"),
     ],
-    ids=["bom-crlf-windows", "cr", "latin-1", "utf-16-share", "url", "decomposed", "by-title"],
+    ids=["bom-crlf-windows", "cr", "latin-1", "utf-16-share", "url", "decomposed", "by-title", "vlc", "windows-1252"],
 )
 async def test_files_of_other_players_are_understood(mismo: Running, content: bytes) -> None:
     tracks = await fill(mismo.app, TRACKS)
@@ -76,6 +78,13 @@ async def test_files_of_other_players_are_understood(mismo: Running, content: by
     assert (back["matched"], back["unmatched"]) == (1, [])
     (entry,) = await entries_of(mismo, back["playlist"]["id"])
     assert entry["track_id"] == tracks[0]
+
+
+async def test_quotes_and_dashes_of_windows_are_read_as_such(mismo: Running) -> None:
+    await fill(mismo.app, [{"path": "a/100%.mp3", "title": "Don’t Stop – Ever"}])
+    back = await imported(mismo, "#PLAYLIST:Gig – Köln\na/100%.mp3\nlost’s.mp3\n".encode("windows-1252"))
+    assert (back["playlist"]["name"], back["encoding"], back["matched"]) == ("Gig – Köln", "windows-1252", 1)
+    assert back["unmatched"][0]["text"] == "lost’s.mp3"
 
 
 async def test_every_line_without_a_track_is_reported(mismo: Running) -> None:
