@@ -45,7 +45,10 @@ class ScanFailed(Recorded):
 
 @dataclass(frozen=True, kw_only=True)
 class ScanProgress(Transient):
-    """How far a scan is. `rate` in files a second, `eta` in seconds, `current` the path in work."""
+    """How far a scan is. `rate` in files a second, `eta` in seconds, `current` the path in work.
+
+    `phase` is walking, reading, finishing, or waiting: for a database that is locked, full or can't be reached.
+    """
 
     name: ClassVar[str] = "library:directory:scan:progress"
     scan_id: str

@@ -52,6 +52,7 @@ class Progress:
     found: int = 0
     done: int = 0
     is_walk_over: bool = False
+    is_waiting: bool = False  # for a database that is locked, full or gone
     current: str = ""
 
 
@@ -73,7 +74,6 @@ class ScanRun:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
-    is_waiting: bool = False  # for a database that is locked
     _failures: list[Failure] = field(default_factory=list)
     _unknown: list[bytes] = field(default_factory=list)
     _unseen: array[int] = field(default_factory=lambda: array("q"))
@@ -238,11 +238,16 @@ class ScanRun:
                 answer = await ask()
             except errors.Unavailable as error:
                 logger.warning("a scan has to wait for the database", scan=self.scan.id, error=str(error))
-                self.is_waiting = True
+                self.tell_waiting()
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self.is_waiting = False
+                self.progress.is_waiting = False
                 return answer
+
+    def tell_waiting(self) -> None:
+        """Let the clients see why nothing goes on."""
+        self.progress.is_waiting = True
+        self.report(self.progress)
 
     async def _recognise(self, entries: Sequence[Entry]) -> list[Entry]:
         """Move tracks whose very file has another path now; returns what must be read."""

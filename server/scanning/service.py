@@ -48,7 +48,6 @@ class _Running:
     run: ScanRun
     task: asyncio.Task[None]
     is_cancelled: bool = False
-    is_waiting: bool = False  # for the database, to store its end
 
     def hold(self, *, is_paused: bool) -> None:
         if is_paused:
@@ -250,14 +249,6 @@ class ScanService:
             raise NoScan
         return found[0]
 
-    def is_waiting(self, directory_id: str) -> bool:
-        """Whether the directory's scan is held up by a database that can't be written to."""
-        return any(
-            running.run.is_waiting or running.is_waiting
-            for running in self._running.values()
-            if running.run.directory.id == directory_id
-        )
-
     # -- the service
 
     async def run(self) -> None:
@@ -355,7 +346,7 @@ class ScanService:
                 logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
                 if not is_patient:
                     break
-                self._running[run.scan.id].is_waiting = True
+                run.tell_waiting()
                 await asyncio.sleep(RETRY_SECONDS)
         await self._forget(run.scan)
 
@@ -398,7 +389,7 @@ class ScanService:
                 subject=scan.id,
                 scan_id=scan.id,
                 library_directory_id=scan.library_directory_id,
-                phase=progress.phase,
+                phase="waiting" if progress.is_waiting else progress.phase,
                 found=progress.found,
                 done=progress.done,
                 total=total,

@@ -39,7 +39,7 @@ class Hub:
         self._connections: set[Connection] = set()
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
-        self._left = asyncio.Event()
+        self._moved = asyncio.Event()
         self._is_closed = False
         self._waiting: dict[tuple[str, str], tuple[Transient, int]] = {}
         self._sent_at: dict[tuple[str, str], float] = {}
@@ -78,12 +78,13 @@ class Hub:
 
     def join(self, connection: Connection) -> None:
         self._connections.add(connection)
+        self._moved.set()
         if self._is_closed:
             connection.close(protocol.GOING_AWAY, "the server is stopping", self.now())
 
     def leave(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        self._left.set()
+        self._moved.set()
 
     def reset_reason(self, since: int | None, epoch: str | None) -> Reset | None:
         """Why a client that knows an epoch, and events up to `since`, can't go on from there; None when it can."""
@@ -270,8 +271,8 @@ class Hub:
         try:
             async with asyncio.timeout(self.limits.farewell):
                 while self._connections:
-                    self._left.clear()
-                    await self._left.wait()
+                    self._moved.clear()
+                    await self._moved.wait()
         except TimeoutError:
             for connection in list(self._connections):
                 connection.abort()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import pytest
 
@@ -26,6 +27,7 @@ class Notes(Consumer):
     """Writes down every event, numbered as it came."""
 
     name = "notes"
+    has_noted: ClassVar[asyncio.Event]
     fails_at: int | None = None
     started_over = 0
 
@@ -38,6 +40,7 @@ class Notes(Consumer):
             )
             if entry.seq == self.fails_at:
                 raise RuntimeError("the power went")
+        tx.on_commit(self.has_noted.set)
 
     async def start_over(self, tx: Transaction[Event]) -> None:
         self.started_over += 1
@@ -65,12 +68,16 @@ async def _following(notes: Notes, bus: Bus) -> AsyncIterator[None]:
 
 
 async def _until_noted(database: Database, count: int) -> list[int]:
-    """Looks into the database, since what another process committed is told to nobody here."""
-    while True:
-        noted = await _noted(database)
-        if len(noted) >= count:
-            return noted
-        await asyncio.sleep(0.01)
+    """Wait for as many notes, whichever of the reactions writes them."""
+    while len(noted := await _noted(database)) < count:
+        await Notes.has_noted.wait()
+        Notes.has_noted.clear()
+    return noted
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noted() -> None:
+    Notes.has_noted = asyncio.Event()  # each test has an event loop of its own
 
 
 @pytest.fixture

@@ -256,10 +256,10 @@ async def test_locked_database_makes_the_scan_wait_and_not_fail(mismo: Running, 
         return await read(request)
 
     mismo.app.workers.read = lock_and_read  # type: ignore[method-assign] # the moment between walking and reading
-    scan = asyncio.ensure_future(mismo.scanned(directory["id"]))
-    await locked.wait()
-    while not mismo.app.scans.is_waiting(directory["id"]):  # noqa: ASYNC110 # a locked database records no event
-        await asyncio.sleep(0.05)
+    async with mismo.socket("library:directory:scan:progress") as socket:
+        scan = asyncio.ensure_future(mismo.scanned(directory["id"]))
+        await locked.wait()
+        await socket.until(lambda event: event["data"]["phase"] == "waiting")
     other.execute("ROLLBACK")
     other.close()
     assert (await scan)["state"] == "complete"
@@ -287,9 +287,9 @@ async def test_full_disk_under_the_database_fails_the_scan_and_keeps_what_was_co
                         filler.write_bytes(bytes(16 << 20))
 
             reading(mismo.app.scans.tools, fill)
-            started = (await mismo.client.post(f"/api/scan/library/{directory['id']}", {}, status=202))["data"]
-            while not mismo.app.scans.is_waiting(directory["id"]):  # noqa: ASYNC110 # a full disk records no event
-                await asyncio.sleep(0.05)
+            async with mismo.socket("library:directory:scan:progress") as socket:
+                started = (await mismo.client.post(f"/api/scan/library/{directory['id']}", {}, status=202))["data"]
+                await socket.until(lambda event: event["data"]["phase"] == "waiting")
             refused = await mismo.client.request("PUT", "/api/settings/server_name", {"value": "x" * 90})
             assert (refused.status, refused.json["code"]) == (507, "disk_full")
             filler.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket as sockets
 from dataclasses import replace
@@ -47,7 +48,9 @@ async def test_replay_goes_on_live_without_gap_or_repeat_over_200_disconnects(mi
     got: list[dict[str, Any]] = []
     async with asyncio.TaskGroup() as group:
         task = group.create_task(write())
-        for round_ in range(200):
+        for round_ in itertools.count():
+            if round_ >= 200 and mismo.app.log.seq > 200:
+                break  # the writer has gone on meanwhile, however slow the machine
             since = got[-1]["seq"] if got else 0
             by_address = f"?topics=setting:*&since={since}" if round_ % 2 else ""
             async with mismo.session.ws_connect(f"{mismo.url}/ws{by_address}") as raw:
@@ -68,7 +71,6 @@ async def test_replay_goes_on_live_without_gap_or_repeat_over_200_disconnects(mi
         got += await socket.up_to(last) if got[-1]["seq"] < last else []
     assert values(got) == list(range(last))
     assert [event["seq"] for event in got] == list(range(1, last + 1))
-    assert last > 200, "the writer must have gone on meanwhile"
 
 
 async def test_many_subscribers_at_random_moments_see_everything_after_the_number_they_were_told(
@@ -268,10 +270,10 @@ async def _flood(mismo: Running, count: int, size: int = 60_000) -> None:
 
 
 async def _connected(mismo: Running, count: int) -> None:
-    while True:  # what a client does at its end shows at the server only later
-        if mismo.app.hub.connections == count:
-            return
-        await asyncio.sleep(0.01)
+    hub = mismo.app.hub
+    while hub.connections != count:  # what a client does at its end shows at the server only later
+        hub._moved.clear()
+        await hub._moved.wait()
 
 
 def _held(mismo: Running) -> list[int]:
@@ -280,7 +282,7 @@ def _held(mismo: Running) -> list[int]:
 
 
 async def test_client_that_never_reads_is_bounded_and_closed_and_costs_the_others_nothing(mismo: Running) -> None:
-    _limit(mismo, high_water=100_000, stalled=0.3, farewell=0.1, look_after=0.02)
+    _limit(mismo, high_water=100_000, stalled=2.0, farewell=0.1, look_after=0.02)
     async with mismo.socket("*") as other, Deaf(mismo) as deaf:
         await _connected(mismo, 2)
         for _ in range(10):
@@ -296,7 +298,7 @@ async def test_client_that_never_reads_is_bounded_and_closed_and_costs_the_other
 
 
 async def test_client_that_never_reads_a_replay_is_closed_too(mismo: Running) -> None:
-    _limit(mismo, stalled=0.3, farewell=0.1, look_after=0.02)
+    _limit(mismo, stalled=2.0, farewell=0.1, look_after=0.02)
     await _flood(mismo, 200)
     async with Deaf(mismo, "/ws?topics=*&since=0"), mismo.socket("*") as other:
         await _connected(mismo, 2)
@@ -331,7 +333,7 @@ async def test_slow_client_that_fell_out_of_the_ring_is_reset_and_goes_on(mismo:
 
 
 async def test_client_that_answers_no_ping_is_closed(mismo: Running) -> None:
-    _limit(mismo, heartbeat=0.05, pong=0.05, look_after=0.02, farewell=0.1)
+    _limit(mismo, heartbeat=0.1, pong=1.0, look_after=0.02, farewell=0.1)
     async with (
         mismo.session.ws_connect(f"{mismo.url}/ws", autoping=False) as mute,
         mismo.session.ws_connect(f"{mismo.url}/ws") as alive,
