@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,15 @@ def _make_folder(place: Place, disk: Disk) -> None:
     with disk.folder(place) as parent:
         if parent is None:
             raise OperationFailed("no_such_folder", "the target's folder isn't there")
+        name = os.path.basename(place.path)
         try:
-            os.mkdir(os.path.basename(place.path), dir_fd=parent)
+            os.mkdir(name, dir_fd=parent)
         except FileExistsError:
+            there = look(parent, name)
+            if there is not None and stat.S_ISREG(there.st_mode):
+                raise OperationFailed(
+                    "not_a_folder", "something that isn't a folder lies on the way to the target"
+                ) from None
             return
         os.fsync(parent)
 

@@ -1,0 +1,80 @@
+"""What finding duplicates costs a cold scan, by processor time, which a busy machine disturbs less than the clock.
+
+python -m scripts.bench.duplicates [--tracks 2000] [--copies 0.1] [--runs 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+
+from scripts.bench.measure import cpu_seconds, show
+from scripts.bench.mismo import Mismo
+from tests.support import sound
+
+
+def make_library(folder: Path, tracks: int, copies: int) -> None:
+    """So many tracks, of which the last ones are copies of the first ones."""
+    for number in range(tracks - copies):
+        path = folder / f"{number // 100}" / f"{number}.mp3"
+        sound.mp3(path, number, TIT2=f"Title {number}", TPE1=f"Artist {number % 50}", TALB=f"Album {number // 10}")
+    (folder / "copies").mkdir()
+    for number in range(copies):
+        shutil.copy2(folder / f"{number // 100}" / f"{number}.mp3", folder / "copies" / f"{number}.mp3")
+
+
+def family_seconds(pid: int) -> float:
+    """Processor time of a process and all that descend from it and still run."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(") ", 1)[1].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    total, waiting = 0.0, [pid]
+    while waiting:
+        current = waiting.pop()
+        total += cpu_seconds(current)
+        waiting += children.get(current, ())
+    return total
+
+
+async def once(library: Path, groups: int, *, is_on: bool) -> float:
+    """Processor seconds of a scan until every group is found."""
+    with tempfile.TemporaryDirectory(prefix="mismo-bench-") as folder:
+        setting = {"DUPLICATE_DETECTION_ENABLED": str(is_on).lower()}
+        async with Mismo.started(Path(folder) / "library.db", **setting) as mismo:
+            directory = await mismo.add(library)
+            before = family_seconds(mismo.pid)
+            await mismo.scan(directory)
+            while is_on and (await mismo.call("GET", "/api/duplicates/stats"))["groups"] < groups:  # noqa: ASYNC110 # over HTTP
+                await asyncio.sleep(0.2)
+            return family_seconds(mismo.pid) - before
+
+
+async def main(tracks: int, share: float, runs: int) -> None:
+    copies = int(tracks * share)
+    figures: dict[bool, list[float]] = {True: [], False: []}
+    with tempfile.TemporaryDirectory(prefix="mismo-bench-") as folder:
+        library = Path(folder) / "music"
+        make_library(library, tracks, copies)
+        for _ in range(runs):
+            for is_on in (True, False):
+                figures[is_on].append(await once(library, copies, is_on=is_on))
+    on, off = statistics.median(figures[True]), statistics.median(figures[False])
+    show(f"scan of {tracks} with {copies} duplicates found", f"{on:.2f} s of CPU", f"{off:.2f} s without", on / off)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tracks", type=int, default=2000)
+    parser.add_argument("--copies", type=float, default=0.1, help="share of the tracks")
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    asyncio.run(main(given.tracks, given.copies, given.runs))
