@@ -66,7 +66,7 @@ class Planner:
         if folders and not options.create_directories:
             raise OperationFailed("no_such_folder", "the target's folder isn't there, and isn't to be created")
         sidecars = list(self._sidecars(known.place)) if options.with_sidecars else []
-        for candidate in _candidates(target, options.on_conflict):
+        for candidate in candidates(target, options.on_conflict):
             steps = (
                 Step(first.source, candidate, first.facts),
                 *(Step(place, _beside(candidate, place, known.place), facts) for place, facts in sidecars),
@@ -204,7 +204,7 @@ def _is_sidecar(name: bytes) -> bool:
     return os.path.splitext(name)[1].lower() in _SIDECARS
 
 
-def _candidates(target: Place, on_conflict: OnConflict) -> Iterator[Place]:
+def candidates(target: Place, on_conflict: OnConflict) -> Iterator[Place]:
     """The target, and the names to fall back to: `Title (2).mp3`, `Title (3).mp3`, …"""
     yield target
     if on_conflict is OnConflict.FAIL:

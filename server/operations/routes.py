@@ -54,7 +54,8 @@ def routes(
     async def organize_files(call: Call) -> Answer:
         """Rename a selection of tracks by their metadata; `dry_run` answers what would become of each."""
         body = call.body
-        plan = await organizer.plan(tracks.condition(body["filter"]), template.parse(body["template"]))
+        condition, naming = tracks.condition(body["filter"]), template.parse(body["template"])
+        plan = await organizer.plan(condition, naming, body["on_conflict"])
         found = [] if body["dry_run"] else await organizer.queue(plan, body["on_conflict"])
         return accepted(
             {

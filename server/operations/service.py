@@ -179,7 +179,7 @@ class OperationService:
         operations = []
         for original in reversed(originals):
             if original.state is not State.DONE or original.kind is Kind.UNDO or original.plan is None:
-                raise WrongState(f"a {original.kind} that is {original.state} can't be undone")
+                raise WrongState(f"this {original.kind} is {original.state}, and can't be undone")
             if original.options.permanent:
                 raise WrongState("the file was deleted for good")
             if original.id in undos:
