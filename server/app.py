@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from server.companions.definitions import definitions
 from server.companions.service import CompanionService
 from server.companions.supervisor import Supervised
 from server.config import Config
-from server.db.database import Database
+from server.db.database import Connection, Database
 from server.db.migrate import migrate
 from server.db.sqlite import SqliteDatabase
 from server.db.uow import UnitOfWork
@@ -72,6 +72,7 @@ from server.playlists.upkeep import EntryUpkeep
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
 from server.scanning.catchup import CatchUp
+from server.scanning.handover import InUse
 from server.scanning.intake import Tools
 from server.scanning.service import ScanService
 from server.scanning.single import SingleFiles
@@ -178,6 +179,7 @@ async def build(
     trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     cleanup.in_use = playlists.tracks_in_lists
+    scans.in_use = _worked_with(playlists, cues)
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
@@ -274,6 +276,14 @@ async def build(
         watcher, playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
         tuple(routes), idempotency, http,
     )  # fmt: skip
+
+
+def _worked_with(playlists: PlaylistService, cues: CueService) -> InUse:
+    async def worked_with(connection: Connection, track_ids: Sequence[str]) -> set[str]:
+        in_lists = await playlists.tracks_in_lists(connection, track_ids)
+        return in_lists | await cues.set_by_hand(connection, track_ids)
+
+    return worked_with
 
 
 async def _guard(config: Config, access: AccessService) -> Guard:

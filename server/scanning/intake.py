@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from server.clock import Clock
@@ -13,12 +12,11 @@ from server.events.model import Event
 from server.filesystem import FileSystem
 from server.libraries.model import LibraryDirectory
 from server.libraries.service import LibraryService
-from server.scanning import identity
+from server.scanning import identity, place
 from server.scanning.model import Counts
 from server.scanning.reader import Outcome
 from server.scanning.walk import Entry
 from server.scanning.workers import WorkerPool
-from server.tracks.model import signed
 from server.tracks.service import Move, TrackService
 
 Tx = Transaction[Event]
@@ -52,7 +50,7 @@ class Intake:
         reads = [outcome.read for outcome in outcomes if outcome.read is not None]
         hashes = sorted({read["audio_hash"] for read in reads if read["audio_hash"]})
         inodes = sorted({read["file_inode"] for read in reads})
-        return await self._free(hashes, inodes)
+        return await self._free(hashes, inodes, frozenset(outcome.path for outcome in outcomes))
 
     async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Sequence[Row]) -> Counts:
         """Write what was read; says what came of it."""
@@ -92,7 +90,8 @@ class Intake:
 
     async def moved_candidates(self, entries: Sequence[Entry]) -> list[Row]:
         """Tracks whose very file may be one of the entries, under another path now."""
-        return await self._free([], sorted({entry.inode for entry in entries}))
+        paths = frozenset(entry.path for entry in entries)
+        return await self._free([], sorted({entry.inode for entry in entries}), paths)
 
     async def move(self, tx: Tx, entries: Sequence[Entry], candidates: Sequence[Row]) -> tuple[int, list[Entry]]:
         """Move tracks whose very file has only got another path; returns how many, and the entries to be read.
@@ -117,7 +116,7 @@ class Intake:
             if (row["library_directory_id"], row["path"], row["updated_at"]) == known[row["pk"]]
         ]
 
-    async def _free(self, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+    async def _free(self, hashes: Sequence[str], inodes: Sequence[int], new: Collection[bytes]) -> list[Row]:
         """Tracks with one of the hashes or inodes whose own file isn't where it was: looked up on disk."""
         found = await self._tools.tracks.like(self._tools.database.direct, hashes, inodes)
         if not found:
@@ -130,76 +129,18 @@ class Intake:
             if directory is None:
                 free += rows  # a person took it out of the library
             elif directory.is_available:
-                free += await self._not_at_their_place(rows, directory)
+                free += await self._elsewhere(rows, directory, new)
         return free
 
-    async def _not_at_their_place(self, rows: Sequence[Row], directory: LibraryDirectory) -> list[Row]:
-        files = self._tools.file_system
+    async def _elsewhere(self, rows: Sequence[Row], directory: LibraryDirectory, new: Collection[bytes]) -> list[Row]:
+        is_here = directory.id == self._directory.id
         try:
-            absent = await files.call_at(
-                directory.path, not_at_their_place, rows, directory.path, has_stable_inodes=directory.has_stable_inodes
+            absent = await self._tools.file_system.call_at(
+                directory.path, place.elsewhere, directory, rows, new if is_here else ()
             )
         except OSError:
             return []  # its root can't be reached; what it holds isn't gone
-        if not absent or directory.id == self._directory.id:
+        if not absent or is_here:
             return absent
         # An empty mount point has none of the files either. Whether the other drive is there must be known first.
         return absent if (await self._tools.libraries.check(directory.id)).is_available else []
-
-
-def not_at_their_place(rows: Sequence[Row], root: bytes, *, has_stable_inodes: bool) -> list[Row]:
-    """Those rows whose place holds nothing, or another file (blocking). Raises OSError when the root can't be opened.
-
-    Looked up from one open root, so that a drive that goes meanwhile doesn't make its files look gone.
-    """
-    found = []
-    folder = open_folder(root)
-    try:
-        for row in rows:
-            try:
-                status = os.stat(bytes(row["path"]), dir_fd=folder, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                found.append(row)
-            except OSError:
-                continue
-            else:
-                if not _is_at_place(row, status, has_stable_inodes=has_stable_inodes):
-                    found.append(row)
-    finally:
-        os.close(folder)
-    return found
-
-
-def _is_at_place(row: Row, status: os.stat_result, *, has_stable_inodes: bool) -> bool:
-    """An inode says nothing on another device, or where they are made up anew at every mount."""
-    if (status.st_size, status.st_mtime_ns) != (row["file_size"], row["file_mtime_ns"]):
-        return False
-    is_comparable = has_stable_inodes and signed(status.st_dev) == row["file_device"]
-    return not is_comparable or signed(status.st_ino) == row["file_inode"]
-
-
-def gone(rows: Sequence[Row], root: bytes, device: int | None) -> list[Row]:
-    """Those rows whose path holds nothing (blocking); none when the root isn't the one on `device` any more.
-
-    Raises OSError when the root can't be opened.
-    """
-    found = []
-    folder = open_folder(root)
-    try:
-        if device is not None and os.fstat(folder).st_dev != device:
-            return []
-        for row in rows:
-            try:
-                os.stat(bytes(row["path"]), dir_fd=folder, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                found.append(row)
-            except OSError:
-                continue
-    finally:
-        os.close(folder)
-    return found
-
-
-def open_folder(path: bytes) -> int:
-    """A descriptor that stands for a folder itself, whatever is mounted over it later."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,8 +15,8 @@ from server.db.database import Row
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
-from server.scanning import store
-from server.scanning.intake import Intake, Tools, Tx, gone
+from server.scanning import handover, place, store
+from server.scanning.intake import Intake, Tools, Tx
 from server.scanning.model import Counts, Failure, Scan, Strategy
 from server.scanning.part import Part
 from server.scanning.plan import compare
@@ -61,7 +61,8 @@ class ScanRun:
     """A scan that runs; `go` holds it while it is paused. What it has written stays, however it ends.
 
     `growing` are files, by their path in the directory, that somebody still writes: they are left for later. Files
-    `in_flight` are being moved by Mismo itself, which says so when it is done.
+    `in_flight` are being moved by Mismo itself, which says so when it is done. `in_use` says which of some tracks
+    somebody has put into a playlist, or set cues in.
     """
 
     scan: Scan
@@ -71,6 +72,7 @@ class ScanRun:
     parts: Sequence[Part]
     growing: Callable[[], Collection[bytes]] = tuple
     in_flight: InFlight = field(default_factory=InFlight)
+    in_use: handover.InUse = handover.none_in_use
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
@@ -334,33 +336,50 @@ class ScanRun:
         await self._answer(partial(self.tools.libraries.remember, now))
 
     async def _mark_missing(self, pks: Sequence[int], directory: LibraryDirectory) -> None:
-        tracks = self.tools.tracks
+        tools = self.tools
         # Meanwhile this scan, or that of another directory, may have found them elsewhere.
-        rows = [
-            row
-            for row in await self._answer(partial(tracks.by_pks, self.tools.database.direct, pks))
-            if row["library_directory_id"] == directory.id
-            and row["missing_since"] is None
-            and not self._is_in_flight(bytes(row["path"]))
-        ]
+        known = await self._answer(partial(tools.tracks.by_pks, tools.database.direct, pks))
+        rows = [row for row in known if self._may_be_gone(row)]
         try:
-            absent = await self.tools.file_system.call_at(directory.path, gone, rows, directory.path, directory.device)
+            absent = await tools.file_system.call_at(directory.path, place.gone, directory, rows)
         except Unresponsive as error:
             raise DirectoryWentAway(str(error)) from None
+        if not absent:
+            return
         paths = {row["pk"]: row["path"] for row in absent}
+        present = await self._answer(
+            partial(
+                handover.successors, absent, tools.database, tools.tracks, tools.libraries, tools.file_system
+            )
+        )
 
         async def mark(tx: Tx) -> Counts:
-            still = [
-                row["pk"]
-                for row in await tracks.by_pks(tx, list(paths))
-                if row["path"] == paths[row["pk"]]
-                and row["library_directory_id"] == directory.id
-                and not self._is_in_flight(bytes(row["path"]))
-            ]
-            return Counts(missing=await tracks.mark_missing(tx, still))
+            found = await tools.tracks.by_pks(tx, list(paths))
+            going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
+            moved = await self._hand_over(tx, going, present)
+            rest = [row["pk"] for row in going if row["pk"] not in moved]
+            return Counts(moved=len(moved), missing=await tools.tracks.mark_missing(tx, rest))
 
-        if paths:
-            await self._commit(mark)
+        await self._commit(mark)
+
+    async def _hand_over(self, tx: Tx, going: Sequence[Row], present: Sequence[Row]) -> set[int]:
+        """Let tracks go on where a newer file with their audio lies; returns the row numbers of those that could."""
+        if not going or not present:
+            return set()
+        tracks = self.tools.tracks
+        seen = {row["pk"]: row["updated_at"] for row in present}
+        still = [row for row in await tracks.by_pks(tx, list(seen)) if row["updated_at"] == seen[row["pk"]]]
+        in_use = await self.in_use(tx, [row["id"] for row in (*going, *still)])
+        chosen = handover.pairs(going, [row for row in still if row["missing_since"] is None], in_use)
+        await tracks.hand_over(tx, chosen)
+        return {old["pk"] for old, _ in chosen}
+
+    def _may_be_gone(self, row: Row) -> bool:
+        return (
+            row["library_directory_id"] == self.directory.id
+            and row["missing_since"] is None
+            and not self._is_in_flight(bytes(row["path"]))
+        )
 
     def remaining_failures(self) -> list[Failure]:
         """Failures that no batch has stored yet."""

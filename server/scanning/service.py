@@ -16,7 +16,7 @@ from server.events.model import Event
 from server.libraries.in_flight import InFlight
 from server.libraries.model import ScanStatus
 from server.libraries.service import DirectoryUnavailable
-from server.scanning import events, store
+from server.scanning import events, handover, store
 from server.scanning.intake import Tools
 from server.scanning.model import Counts, Failure, Priority, Scan, State, Strategy
 from server.scanning.part import WHOLE, Part, common_folder, merged
@@ -75,6 +75,8 @@ class ScanService:
         # Set by the watcher, which knows which files of a directory somebody still writes.
         self.growing: Callable[[str], Collection[bytes]] = _nothing
         self.in_flight = InFlight()
+        # Set by the playlists and cues, which know with which tracks somebody has worked.
+        self.in_use: handover.InUse = handover.none_in_use
         self._owner = ids.new_id()
         self._wake = asyncio.Event()
         self._signals = bus.signals
@@ -297,6 +299,7 @@ class ScanService:
             self._parts.get(scan.id, (Part(scan.path),)),
             lambda: self.growing(directory.id),
             self.in_flight,
+            self.in_use,
         )
         async with self.tools.uow() as tx:
             if not await store.launch(tx, started):

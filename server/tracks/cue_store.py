@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from server.db.database import Connection
 from server.tracks.cue import Cue, CueSource
@@ -17,6 +17,15 @@ async def of_track(connection: Connection, track_id: str) -> list[Cue]:
         {"track": track_id},
     )
     return [Cue(row[0], CueSource(row[1]), row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
+
+
+async def with_source(connection: Connection, track_ids: Sequence[str], sources: Iterable[CueSource]) -> set[str]:
+    """Which of some tracks have cues of one of the sources."""
+    found = await connection.fetch_values(
+        "SELECT DISTINCT track_id FROM hot_cues WHERE track_id IN :ids AND source IN :sources",
+        {"ids": list(track_ids), "sources": [source.value for source in sources]},
+    )
+    return set(found)
 
 
 async def put(connection: Connection, track_id: str, cues: Iterable[Cue], now: int) -> None:

@@ -63,6 +63,10 @@ class CueService:
         """Every cue of every source."""
         return await store.of_track(connection, track_id)
 
+    async def set_by_hand(self, connection: Connection, track_ids: Sequence[str]) -> set[str]:
+        """Which of some tracks have cues that no file brought along."""
+        return await store.with_source(connection, track_ids, (CueSource.USER, CueSource.ENGINE))
+
     async def put(self, track_id: str, cue: Cue) -> Cue:
         """Set one cue; raises `NotFound` for an unknown track."""
         async with self._uow() as tx:

@@ -127,6 +127,12 @@ def file_values(metadata: Metadata, facts: FileFacts, audio_hash: str | None, ha
     }
 
 
+def file_part(row: Mapping[str, Any]) -> Values:
+    """Of a whole row, what `file_values` gave it."""
+    names = file_values(Metadata(title=""), FileFacts(0, 0, 0, 0), None, HashState.PENDING)
+    return {name: row[name] for name in names}
+
+
 def path_values(path: bytes) -> Values:
     """The columns that follow from the path within the library directory, kept byte for byte beside a readable form."""
     readable = path.decode("utf-8", "replace")

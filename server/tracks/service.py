@@ -304,6 +304,25 @@ class TrackService:
                 )
             )
 
+    async def hand_over(self, tx: Tx, pairs: Sequence[tuple[Row, Row]]) -> None:
+        """Let each first track go on as the file of the second, which stays behind, missing, where the first was."""
+        now = self._clock.now_ms()
+        left = []
+        for old, new in pairs:
+            place = {"library_directory_id": old["library_directory_id"], **model.path_values(bytes(old["path"]))}
+            changed = _differing(new, model.complete({**as_dict(new), **place}))
+            left.append((new, {**changed, "missing_since": now, "updated_at": now}))
+        await self._write(tx, left)
+        await self.relocate(
+            tx,
+            [
+                Move(old, new["library_directory_id"], bytes(new["path"]), model.file_part(as_dict(new)))
+                for old, new in pairs
+            ],
+        )
+        for batch in events.batches(new["id"] for _, new in pairs):
+            tx.emit(events.TrackMissing(ids=tuple(batch)))
+
     async def show_analysis(self, tx: Tx, values: Mapping[str, Values]) -> dict[str, list[str]]:
         """Let every track with one of some audios show what its analysis found: audio hash → `model.NO_ANALYSIS`'s
         columns. What a user set stays in effect. Returns audio hash → ids of its tracks, changed or not.

@@ -13,8 +13,9 @@ import pytest
 
 from server.config import Config
 from tests.scanning.storm import rage
-from tests.support import sound
+from tests.support import fuse, sound
 from tests.support.application import Running
+from tests.support.replay import assert_replays
 
 
 async def by_path(mismo: Running) -> dict[str, Any]:
@@ -68,6 +69,106 @@ async def test_copy_is_a_new_track_and_never_a_move(mismo: Running, music: Path)
     assert (scan["counts"]["added"], scan["counts"]["moved"]) == (2, 0)
     assert after["a.mp3"] == before["a.mp3"]
     assert len(set(after.values())) == 3
+
+
+async def test_copying_and_deleting_later_is_a_move(mismo: Running, music: Path, tmp_path: Path) -> None:
+    """As programs move files from one drive to another, with a scan in between."""
+    for number in range(3):
+        sound.mp3(music / "album" / f"{number}.mp3", number, TIT2=f"Title {number}")
+    (music / "keep.txt").touch()
+    (tmp_path / "other").mkdir()
+    old, new = await mismo.added(music), await mismo.added(tmp_path / "other")
+    await mismo.scanned(old["id"])
+    before = await by_path(mismo)
+    await mismo.client.patch(f"/api/tracks/{before['album/1.mp3']}", {"rating": 4})
+    shutil.copytree(music / "album", tmp_path / "other" / "moved")
+    sound.retag(tmp_path / "other" / "moved" / "1.mp3", TIT2="Retagged")
+    assert (await mismo.scanned(new["id"]))["counts"]["added"] == 3
+    shutil.rmtree(music / "album")
+    async with assert_replays(mismo):
+        counts = (await mismo.scanned(old["id"]))["counts"]
+    assert (counts["moved"], counts["missing"]) == (3, 0)
+    assert await by_path(mismo) == {path.replace("album", "moved"): track for path, track in before.items()}
+    kept = (await mismo.client.get(f"/api/tracks/{before['album/1.mp3']}"))["data"]
+    assert (kept["rating"], kept["title"], kept["file_name"]) == (4, "Retagged", "1.mp3")
+    left = (await mismo.client.get("/api/tracks", is_missing=True))["data"]
+    assert sorted(track["relative_path"] for track in left) == ["album/0.mp3", "album/1.mp3", "album/2.mp3"]
+    assert not {track["id"] for track in left} & set(before.values())
+    for directory in (old, new):
+        counts = (await mismo.scanned(directory["id"]))["counts"]
+        assert (counts["added"], counts["moved"], counts["missing"], counts["restored"]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("use", ["rating", "playlist", "cue"])
+async def test_copy_that_somebody_uses_stays_itself_when_the_original_goes(
+    mismo: Running, music: Path, use: str
+) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    copy = before["copy.mp3"]
+    if use == "rating":
+        await mismo.client.patch(f"/api/tracks/{copy}", {"rating": 4})
+    elif use == "playlist":
+        await mismo.client.post("/api/playlists", {"type": "static", "name": "x", "track_ids": [copy]}, status=201)
+    else:
+        await mismo.client.put(f"/api/tracks/{copy}/hot-cues/0", {"position": 1.0})
+    (music / "a.mp3").unlink()
+    counts = (await mismo.scanned(directory["id"]))["counts"]
+    assert (counts["moved"], counts["missing"]) == (0, 1)
+    assert await by_path(mismo) == {"copy.mp3": copy}
+
+
+async def test_links_are_files_of_their_own_where_they_are_followed(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    (music / "link.mp3").symlink_to("a.mp3")
+    directory = await mismo.added(music, follow_symlinks=True)
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    assert set(before) == {"a.mp3", "link.mp3"}
+    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
+    counts = (await mismo.scanned(directory["id"]))["counts"]
+    assert (counts["added"], counts["moved"]) == (1, 0)
+    after = await by_path(mismo)
+    assert {name: after[name] for name in before} == before
+    (music / "copy.mp3").unlink()
+    (music / "a.mp3").unlink()  # the link leads nowhere now
+    assert (await mismo.scanned(directory["id"]))["counts"]["missing"] == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("track.mp3", "TRACK.mp3"),
+        ("Caf\u00e9.mp3", "Cafe\u0301.mp3"),
+        ("Album/track.mp3", "ALBUM/track.mp3"),
+    ],
+)
+async def test_other_spelling_where_both_lead_to_the_file_is_a_rename(
+    mismo: Running, tmp_path: Path, old: str, new: str
+) -> None:
+    with fuse.mounted(tmp_path / "drive", folding=True) as drive:
+        sound.mp3(drive.backing / old, 1, TIT2="Title", TPE1="Artist")
+        (drive.backing / "keep.txt").touch()
+        directory = await mismo.added(drive.place)
+        await mismo.scanned(directory["id"])
+        before = await by_path(mismo)
+        (drive.backing / old.split("/", maxsplit=1)[0]).rename(drive.backing / new.split("/", maxsplit=1)[0])
+        assert (drive.place / old).exists()
+        counts = (await mismo.scanned(directory["id"]))["counts"]
+        assert await by_path(mismo) == {new: before[old]}
+        assert (counts["moved"], counts["added"], counts["missing"]) == (1, 0, 0)
+        (drive.backing / new.split("/", maxsplit=1)[0]).rename(drive.backing / old.split("/", maxsplit=1)[0])
+        sound.retag(drive.backing / old, TIT2="Other")
+        await mismo.scanned(directory["id"])
+        assert await by_path(mismo) == {old: before[old]}
+        (drive.backing / old.split("/", maxsplit=1)[0]).rename(drive.backing / new.split("/", maxsplit=1)[0])
+        sound.retag(drive.backing / new, TIT2="Another")
+        await mismo.scanned(directory["id"], strategy="fast")
+        assert len(await by_path(mismo)) == 1
 
 
 @pytest.mark.parametrize("new_first", [True, False])

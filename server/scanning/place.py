@@ -1,0 +1,120 @@
+"""What is at the places that rows tell of: nothing, their file, or another one. Blocking, for a thread.
+
+All is looked up from one open root, so that a drive that goes meanwhile doesn't make its files look gone.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from server.db.database import Row
+from server.libraries.model import LibraryDirectory
+from server.tracks.model import signed
+
+_NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
+
+
+class Places:
+    """The inside of a library directory, as its open root shows it."""
+
+    def __init__(self, root: int, *, follow_symlinks: bool):
+        self.root = root
+        self._follow_symlinks = follow_symlinks
+        self._listings: dict[bytes, frozenset[bytes]] = {}
+
+    def status(self, path: bytes) -> os.stat_result:
+        """Raises OSError; a link that leads nowhere is nothing where links are followed."""
+        return os.stat(path, dir_fd=self.root, follow_symlinks=self._follow_symlinks)
+
+    def is_spelled(self, path: bytes) -> bool:
+        """Whether each name of a path is listed just so. Where case or composition don't count, others lead there."""
+        folder = b""
+        for name in path.split(b"/"):
+            if name not in self._names(folder):
+                return False
+            folder = os.path.join(folder, name)
+        return True
+
+    def _names(self, folder: bytes) -> frozenset[bytes]:
+        if folder not in self._listings:
+            descriptor = open_folder(folder or b".", dir_fd=self.root)
+            try:
+                self._listings[folder] = frozenset(os.fsencode(name) for name in os.listdir(descriptor))
+            finally:
+                os.close(descriptor)
+        return self._listings[folder]
+
+
+def spelling(path: bytes) -> str:
+    """Paths that a file system may take for one another have the same."""
+    return unicodedata.normalize("NFC", os.fsdecode(path)).casefold()
+
+
+def elsewhere(directory: LibraryDirectory, rows: Sequence[Row], new: Collection[bytes] = ()) -> list[Row]:
+    """Those rows of a directory whose place holds nothing, or another file. Raises OSError without its root.
+
+    `new` are paths of the same directory that were just found: a row whose path only spells one of them otherwise is
+    that file renamed, if its own spelling isn't listed any more.
+    """
+    spellings = {spelling(path) for path in new}
+    found = []
+    with _places(directory) as places:
+        for row in rows:
+            path = bytes(row["path"])
+            try:
+                status = places.status(path)
+                if not _is_file_of(row, status, has_stable_inodes=directory.has_stable_inodes) or (
+                    path not in new and spelling(path) in spellings and not places.is_spelled(path)
+                ):
+                    found.append(row)
+            except _NOTHING_THERE:
+                found.append(row)
+            except OSError:
+                continue
+    return found
+
+
+def gone(directory: LibraryDirectory, rows: Sequence[Row]) -> list[Row]:
+    """Those rows whose path, spelled so, holds nothing; none when the root isn't on the same device any more.
+
+    Raises OSError when the root can't be opened.
+    """
+    found = []
+    with _places(directory) as places:
+        if directory.device is not None and os.fstat(places.root).st_dev != directory.device:
+            return []
+        for row in rows:
+            try:
+                places.status(bytes(row["path"]))
+                if not places.is_spelled(bytes(row["path"])):
+                    found.append(row)
+            except _NOTHING_THERE:
+                found.append(row)
+            except OSError:
+                continue
+    return found
+
+
+def _is_file_of(row: Row, status: os.stat_result, *, has_stable_inodes: bool) -> bool:
+    """An inode says nothing on another device, or where they are made up anew at every mount."""
+    if (status.st_size, status.st_mtime_ns) != (row["file_size"], row["file_mtime_ns"]):
+        return False
+    is_comparable = has_stable_inodes and signed(status.st_dev) == row["file_device"]
+    return not is_comparable or signed(status.st_ino) == row["file_inode"]
+
+
+@contextmanager
+def _places(directory: LibraryDirectory) -> Iterator[Places]:
+    root = open_folder(directory.path)
+    try:
+        yield Places(root, follow_symlinks=directory.follow_symlinks)
+    finally:
+        os.close(root)
+
+
+def open_folder(path: bytes, dir_fd: int | None = None) -> int:
+    """A descriptor that stands for a folder itself, whatever is mounted over it later."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dir_fd)
