@@ -93,7 +93,7 @@ from server.tracks.service import TrackService
 from server.watching import routes as watch_routes
 from server.watching.follow import Tools as WatchTools
 from server.watching.service import WatchService
-from server.watching.source import WatchfilesSource
+from server.watching.source import FileSystemSource
 from server.ws.endpoint import Endpoint
 from server.ws.hub import Hub
 
@@ -167,7 +167,7 @@ async def build(
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
     scans = ScanService(tools, bus, config.max_concurrent_scans)
     libraries.scan_status = scans.directory_status
-    watcher = WatchService(WatchTools(libraries, scans, settings, file_system, WatchfilesSource()), bus)
+    watcher = WatchService(WatchTools(libraries, scans, settings, file_system, FileSystemSource()), bus)
     scans.growing = watcher.growing
     cleanup = CleanupService(database, uow, libraries, tracks, file_system, clock, config.backup_folder)
     monitor = MountMonitor(libraries)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS = 8
+THREADS = 16
+THREADS_AT_ONE_PLACE = 4
 TIMEOUT_SECONDS = 10.0
 
 
@@ -73,6 +76,7 @@ class FileSystem:
         self._free = asyncio.Semaphore(threads)
         self._timeout = timeout
         self._hanging: set[bytes] = set()
+        self._at: defaultdict[bytes, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(THREADS_AT_ONE_PLACE))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function in the pool; raises `Unresponsive` when it takes too long."""
@@ -81,7 +85,7 @@ class FileSystem:
     async def call_at(self, place: bytes, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for a call into one library directory: while an earlier one hangs there, it fails at once.
 
-        So that a dead mount takes one thread, however often it is asked, and the other directories keep theirs.
+        So that a dead mount takes four threads, however often it is asked, and the other directories keep theirs.
         """
         if place in self._hanging:
             raise Unresponsive("the file system still doesn't answer")
@@ -91,10 +95,8 @@ class FileSystem:
         future: asyncio.Future[T] | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                await self._free.acquire()
-                future = asyncio.get_running_loop().run_in_executor(self._pool, call)
-                # The slot is free again when the call really ends, not when its caller gave up.
-                future.add_done_callback(self._release)
+                slots = [self._free] if place is None else [self._at[place], self._free]
+                future = await self._begin(call, slots)
                 return await asyncio.shield(future)
         except TimeoutError:
             if place is not None and future is not None:
@@ -102,10 +104,22 @@ class FileSystem:
                 future.add_done_callback(lambda _: self._hanging.discard(place))
             raise Unresponsive("the file system didn't answer in time") from None
 
-    def _release(self, future: asyncio.Future[T]) -> None:
-        self._free.release()
-        if not future.cancelled():
-            future.exception()  # seen by the caller, unless it gave up
+    async def _begin(self, call: Callable[[], T], slots: Sequence[asyncio.Semaphore]) -> asyncio.Future[T]:
+        """Start a call once each slot is free. They are free again when it ends, not when its caller gives up."""
+        with contextlib.ExitStack() as held:
+            for slot in slots:
+                await slot.acquire()
+                held.callback(slot.release)
+            future = asyncio.get_running_loop().run_in_executor(self._pool, call)
+            release = held.pop_all().close
+
+        def ended(done: asyncio.Future[T]) -> None:
+            release()
+            if not done.cancelled():
+                done.exception()  # seen by the caller, unless it gave up
+
+        future.add_done_callback(ended)
+        return future
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)

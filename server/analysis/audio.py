@@ -43,7 +43,8 @@ class AudioFiles:
 
     async def _is_unchanged(self, path: bytes, row: Row) -> bool:
         try:
-            status = await self.files.call(os.stat, path)
+            root = path.removesuffix(bytes(row["path"])).rstrip(b"/")
+            status = await self.files.call_at(root, os.stat, path)
         except OSError:
             return False
         # A file that was changed since may hold another audio: the next scan tells.

@@ -67,7 +67,7 @@ class TrackInfo:
             raise Refused(Refusal.MISSING)
         path = os.path.join(location.root, bytes(row["path"]))
         try:
-            await self._files.call(_check_readable, path)
+            await self._files.call_at(location.root, _check_readable, path)
         except PermissionError:
             raise Refused(Refusal.DENIED) from None
         except (OSError, Unresponsive):

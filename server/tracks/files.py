@@ -69,8 +69,8 @@ class FileService:
     async def facts(self, track_id: str) -> dict[str, Any]:
         """The absolute path of a track's file and what is known of it; raises `NotFound` for an unknown track."""
         row = await self._tracks.row(track_id)
-        path = await self._path(row)
-        status = await self._status(path)
+        root, path = await self._place(row)
+        status = await self._status(root, path)
         return {
             "id": row["id"],
             "path": path.decode("utf-8", "replace"),
@@ -87,8 +87,8 @@ class FileService:
     async def artwork(self, track_id: str) -> Picture:
         """The picture in a track's file; raises `ArtworkNotFound`, `FileUnreachable`, `NotFound`."""
         row = await self._tracks.row(track_id)
-        path = await self._path(row)
-        status = await self._status(path)
+        root, path = await self._place(row)
+        status = await self._status(root, path)
         if status is None:
             raise FileUnreachable
         key = (path, status.st_mtime_ns, status.st_size)
@@ -101,16 +101,17 @@ class FileService:
         self._pictures.move_to_end(key)
         return found
 
-    async def _path(self, row: Row) -> bytes:
+    async def _place(self, row: Row) -> tuple[bytes, bytes]:
+        """The root of the track's library directory, and the file in it."""
         locations = await self._tracks.locations(self._database.direct)
         location = locations.get(row["library_directory_id"])
         if location is None:
             raise FileUnreachable
-        return os.path.join(location.root, bytes(row["path"]))
+        return location.root, os.path.join(location.root, bytes(row["path"]))
 
-    async def _status(self, path: bytes) -> os.stat_result | None:
+    async def _status(self, root: bytes, path: bytes) -> os.stat_result | None:
         try:
-            return await self._files.call(os.stat, path)
+            return await self._files.call_at(root, os.stat, path)
         except OSError:
             return None
 

@@ -19,8 +19,9 @@ from server.scanning.service import ScanActive, ScanService
 from server.settings.service import SettingsService
 from server.watching import inotify, settling
 from server.watching.model import WatchState
+from server.watching.news import News
 from server.watching.settling import Settling
-from server.watching.source import CannotWatch, News, Source
+from server.watching.source import CannotWatch, Source
 
 logger = log.get(__name__)
 _T = TypeVar("_T")
@@ -98,7 +99,7 @@ class Follow:
     async def take(self, news: Sequence[News]) -> None:
         """Take note of what has changed, whatever the kind of it: the disk is looked at before anything is believed."""
         paths = [item for item in news if item.path and not settling.is_ignored(item.path)]
-        if any(not item.path for item in news):
+        if any(item.is_anything for item in news):
             await self.tools.libraries.check(self.directory.id)
             self._parts.add(WHOLE)
         try:
@@ -107,7 +108,11 @@ class Follow:
             logger.warning("a directory doesn't answer", directory=self.directory.id, error=str(error))
             return
         now = asyncio.get_running_loop().time()
+        # A folder's files are touched with it, so the scan leaves alone what still grows.
+        self._parts.update(Part(item.path, is_recursive=False) for item in news if item.is_listing)
         for item in paths:
+            if item.is_listing:
+                continue
             if item.path in folders:
                 if item.is_new:
                     self.settling.touch_folder(item.path, now)

@@ -5,35 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import watchfiles
 from watchfiles import Change
 
+from server.watching.news import ANYTHING, News
+from server.watching.polling import polled
+
 # Changes that come within so many milliseconds of each other are one piece of news.
 DEBOUNCE_MS = 200
 STEP_MS = 50
-POLL_DELAY_MS = 2000
 
 
 class CannotWatch(Exception):
     """The operating system won't tell of changes here; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """A path relative to the directory, and whether it was said to be gone or new.
-
-    `b""` stands for the directory itself: anything in it may have changed.
-    """
-
-    path: bytes
-    is_gone: bool = False
-    is_new: bool = False
-
-
-ANYTHING = News(b"")
 
 
 class Source(Protocol):
@@ -42,16 +28,25 @@ class Source(Protocol):
     def news(self, root: bytes, *, is_recursive: bool, is_polling: bool) -> AsyncIterator[list[News]]: ...
 
 
-class WatchfilesSource:
+class FileSystemSource:
+    """watchfiles where the operating system tells of changes, else polling."""
+
     async def news(self, root: bytes, *, is_recursive: bool, is_polling: bool) -> AsyncIterator[list[News]]:
         """An empty list as soon as it listens, then the news. Raises `CannotWatch`."""
+        if is_polling:
+            try:
+                async for news in polled(root, is_recursive=is_recursive):
+                    yield news
+            except OSError as failed:
+                raise CannotWatch(failed.strerror or str(failed)) from failed
+            return
         try:
             place = root.decode()
         except UnicodeDecodeError:
             raise CannotWatch("its path isn't UTF-8") from None
         while True:
             try:
-                async for changes in _changes(place, is_recursive=is_recursive, is_polling=is_polling):
+                async for changes in _changes(place, is_recursive=is_recursive):
                     yield [
                         News(_relative(root, os.fsencode(path)), kind is Change.deleted, kind is Change.added)
                         for kind, path in changes
@@ -66,14 +61,13 @@ class WatchfilesSource:
             yield [ANYTHING]
 
 
-async def _changes(place: str, *, is_recursive: bool, is_polling: bool) -> AsyncIterator[set[tuple[Change, str]]]:
+async def _changes(place: str, *, is_recursive: bool) -> AsyncIterator[set[tuple[Change, str]]]:
     stream = watchfiles.awatch(
         place,
         watch_filter=None,
         debounce=DEBOUNCE_MS,
         step=STEP_MS,
-        force_polling=is_polling,
-        poll_delay_ms=POLL_DELAY_MS,
+        force_polling=False,
         recursive=is_recursive,
         ignore_permission_denied=True,
     )
