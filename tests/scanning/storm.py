@@ -1,6 +1,11 @@
 """A seeded storm over a library, held against a simple model: which recording lies where, and which track it is.
 
-`python -m tests.scanning.storm --steps 2000 --seed 1` runs a long one; the tests run a short one.
+Files and folders are moved, renamed, retagged, copied, replaced, deleted and made unreadable, drives go and come, and
+the server is stopped, killed (SIGKILL, in the middle of scans too) and started, in any order. After each settling every
+surviving recording has its track, with its rating and its places in a playlist; no row is lost, none is doubled; and an
+old copy with the events, or with its delta pages, is a fresh one.
+
+`scripts/identity_storm --steps 2000 --seed 1` runs a long one; the tests run a short one.
 """
 
 # ruff: noqa: T201 # it blocks its own loop, draws from a seed, and prints when run by itself
@@ -10,241 +15,276 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import shutil
 import tempfile
+import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server.config import Config
-from tests.support import sound
-from tests.support.application import Running, running
+import aiohttp
 
-
-@dataclass
-class File:
-    """A file that should have exactly one track. `ids` of all files with the same audio are interchangeable."""
-
-    path: Path
-    audio: int
+from tests.scanning.disk import Disk, File, Renamed, shown
+from tests.scanning.life import Life
+from tests.support import tmpfs
+from tests.support.replay import Copy, replay
 
 
 @dataclass
 class Storm:
-    """`steps` changes to the disk in rounds; after each round the library must equal the model."""
-
-    roots: list[Path]
+    disk: Disk
+    life: Life
     random: random.Random
-    files: list[File] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
+    directories: dict[Path, str] = field(default_factory=dict)
     ids: dict[int, set[str]] = field(default_factory=dict)  # audio → the tracks that have it, present or missing
+    born: dict[str, int] = field(default_factory=dict)  # track → the settling that saw it first
     ratings: dict[str, int] = field(default_factory=dict)
-    done: Counter[str] = field(default_factory=Counter)
-    _names: int = 0
-    _audios: int = 0
-    _touched: set[int] = field(default_factory=set)
+    listed: list[str] = field(default_factory=list)
+    playlist: str = ""
+    settlings: int = 0
+    _copy: Copy = field(default_factory=dict)
+    _since: int = 0
+    _old: tuple[int, Copy] | None = None
+    _doubted: dict[int, frozenset[str]] = field(default_factory=dict)  # audio → its tracks when the doubt began
 
-    def fresh_path(self) -> Path:
-        self._names += 1
-        folders = [f"d{self.random.randrange(4)}" for _ in range(self.random.randrange(3))]
-        name = self.random.choice(["é", "e\u0301", "Ärger", "x", "日本", "A b"])
-        return self.random.choice(self.roots).joinpath(*folders, f"{name} {self._names}.mp3")
+    async def begin(self) -> None:
+        for _ in range(24):
+            self.disk.add()
+        await self.life.start()
+        for root in self.disk.roots:
+            made = await self.life.call("POST", "/api/library/directories", {"path": str(root)})
+            self.directories[root] = made["id"]
+        self.playlist = (await self.life.call("POST", "/api/playlists", {"type": "static", "name": "Best"}))["id"]
+        await self.settle()
 
-    def add(self) -> None:
-        self._audios += 1
-        file = File(self.fresh_path(), self._audios)
-        sound.mp3(file.path, file.audio, frames=3, TIT2=f"Title {file.audio}")
-        self.files.append(file)
-        self._touched.add(id(file))
-
-    def step(self) -> None:
-        """One change, to a file that wasn't changed in this round."""
-        free = [file for file in self.files if id(file) not in self._touched]
-        acts = ["add", "move", "retag", "all", "copy", "delete", "return", "replace", "folder", "swap", "editor"]
-        act = self.random.choice(acts)
-        if act == "add" or len(free) < 4:
-            self.add()
-        elif act == "return":
-            self._return()
-        elif act == "folder":
-            self._rename_folder()
+    async def step(self) -> None:
+        """One act on the disk, or, seldom, on the server."""
+        chance = self.random.random()
+        if chance > 0.08:
+            self.disk.act()
+            return
+        if not self.life.is_up:
+            await self.life.start()
+            self.disk.done["start"] += 1
+        elif chance < 0.03:
+            await self.life.stop()
+            self.disk.done["stop"] += 1
+        elif chance < 0.06:
+            if self.random.random() < 0.5:
+                await self._begin_a_scan()
+            await self.life.kill()
+            self.disk.done["kill"] += 1
         else:
-            file = self.random.choice(free)
-            self._touched.add(id(file))
-            getattr(self, f"_{act}")(file)
-        self.done[act] += 1
+            await self._begin_a_scan()
+            self.disk.done["scan begun"] += 1
 
-    def _to(self, file: File, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file.path.rename(path)
-        file.path = path
+    async def _begin_a_scan(self) -> None:
+        """What comes next happens in the middle of it."""
+        directory = self.random.choice(list(self.directories.values()))
+        strategy = self.random.choice(["hybrid", "full"])
+        await self.life.call("POST", f"/api/scan/library/{directory}", {"strategy": strategy}, refused=409)
 
-    def _move(self, file: File) -> None:
-        self._to(file, self.fresh_path())
+    async def settle(self) -> None:
+        """Let everything be seen, in any order, and compare."""
+        if not self.life.is_up:
+            await self.life.start()
+        out = self.disk.out()
+        await self.life.call("POST", "/api/library/directories/check-all-availability")
+        while True:
+            await self.life.quiet()
+            for root in self.random.sample(list(self.directories), len(self.directories)):
+                if root not in out:
+                    scan = await self.life.scan(self.directories[root])
+                    codes = {failure["code"] for failure in scan["failures"]}
+                    assert scan["state"] == "complete", scan
+                    assert codes <= ({"permission_denied"} if self.disk.closed else set()), scan["failures"]
+            if not await self.life.is_pending():
+                break
+        await self.life.quiet()
+        self.settlings += 1
+        tracks = {track["id"]: track for track in await self._all("/api/tracks")}
+        self._compare(tracks)
+        await self._compare_playlist()
+        await self._compare_copies(tracks)
+        await self._use(tracks)
+        self.disk.begin_round()
 
-    def _retag(self, file: File) -> None:
-        sound.retag(file.path, TIT2=f"Retagged {self.random.random()}", TPE1="Someone")
+    # -- comparing
 
-    def _all(self, file: File) -> None:
-        self._move(file)
-        self._retag(file)
+    def _compare(self, tracks: dict[str, dict[str, Any]]) -> None:
+        out = {self.directories[root] for root in self.disk.out()}
+        for track in tracks.values():
+            if track["library_directory_id"] in out:
+                assert track["missing_reason"] == "media", track
+            elif track["is_missing"]:
+                assert track["missing_reason"] == "file", track
+        present: dict[str, str] = {}
+        for track in tracks.values():
+            if not track["is_missing"]:
+                assert track["file_path"] not in present, f"two tracks at {track['file_path']}"
+                present[track["file_path"]] = track["id"]
+        reachable = self.disk.reachable()
+        assert sorted(present) == sorted(shown(file.path) for file in reachable)
+        before = {file: file.track_id for file in self.disk.files}
+        for file in reachable:
+            file.track_id, file.seen_at = present[shown(file.path)], file.path
+        self._compare_ids(tracks, before)
+        for track_id, rating in self.ratings.items():
+            assert tracks[track_id]["rating"] == rating, tracks[track_id]
 
-    def _copy(self, file: File) -> None:
-        copy = File(self.fresh_path(), file.audio)
-        copy.path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file.path, copy.path)
-        self.files.append(copy)
-        self._touched.add(id(copy))
-
-    def _delete(self, file: File) -> None:
-        file.path.unlink()
-        self.files.remove(file)
-        self.gone.append(file.audio)
-
-    def _return(self) -> None:
-        if not self.gone:
-            return self.add()
-        file = File(self.fresh_path(), self.gone.pop(self.random.randrange(len(self.gone))))
-        sound.mp3(file.path, file.audio, frames=3, TIT2="Back")
-        self.files.append(file)
-        self._touched.add(id(file))
-        return None
-
-    def _replace(self, file: File) -> None:
-        """Other audio at the same place is the same track, if no other file or track could be meant."""
-        if len(self.ids.get(file.audio, ())) != 1 or sum(other.audio == file.audio for other in self.files) != 1:
-            return
-        self._audios += 1
-        (track_id,) = self.ids.pop(file.audio)
-        sound.mp3(file.path, self._audios, frames=3, TIT2="Better")
-        file.audio = self._audios
-        self.ids[file.audio] = {track_id}
-
-    def _editor(self, file: File) -> None:
-        """Write a temporary file, and rename it over the old one."""
-        temporary = file.path.with_suffix(".tmp")
-        shutil.copyfile(file.path, temporary)
-        sound.retag(temporary, TALB="Edited")
-        temporary.rename(file.path)
-
-    def _swap(self, file: File) -> None:
-        others = [item for item in self.files if id(item) not in self._touched]
-        if not others:
-            return
-        other = self.random.choice(others)
-        self._touched.add(id(other))
-        between = file.path.with_suffix(".between")
-        file.path.rename(between)
-        other.path.rename(file.path)
-        between.rename(other.path)
-        file.path, other.path = other.path, file.path
-
-    def _rename_folder(self) -> None:
-        folders = sorted({file.path.parent for file in self.files} - set(self.roots))
-        if not folders:
-            return
-        old = self.random.choice(folders)
-        self._names += 1
-        new = old.with_name(f"renamed {self._names}")
-        old.rename(new)
-        for file in self.files:
-            if old in file.path.parents:
-                file.path = new / file.path.relative_to(old)
-
-    async def settle(self, server: Running, directories: list[str]) -> None:
-        """Scan everything, in any order, and compare."""
-        for directory in self.random.sample(directories, len(directories)):
-            scan = await server.scanned(directory)
-            assert (scan["state"], scan["failures"]) == ("complete", []), scan
-        tracks = await all_tracks(server)
-        present = {track["file_path"]: track for track in tracks if not track["is_missing"]}
-        assert sorted(present) == sorted(str(file.path) for file in self.files)
-        seen: dict[int, set[str]] = {}
-        for file in self.files:
-            seen.setdefault(file.audio, set()).add(present[str(file.path)]["id"])
-        for audio, ids in seen.items():
+    def _compare_ids(self, tracks: dict[str, dict[str, Any]], before: dict[File, str | None]) -> None:
+        for new, old in self.disk.replaced.items():
+            (file,) = [file for file in self.disk.files if file.audio == new]
+            track_id = before[file]
+            assert track_id is not None
+            self.ids[old].discard(track_id)
+            self.ids[new] = {track_id}
+        counted: dict[int, set[str]] = {}
+        copies: Counter[int] = Counter()
+        for file in self.disk.files:
+            is_known_on_drive = file.seen_at is not None and self.disk.is_out(file.seen_at)
+            if not self.disk.is_out(file.path) or is_known_on_drive:
+                assert file.track_id is not None
+                counted.setdefault(file.audio, set()).add(file.track_id)
+                copies[file.audio] += 1
+        for audio, ids in counted.items():
             known = self.ids.setdefault(audio, set())
-            copies = sum(file.audio == audio for file in self.files)
-            assert len(ids) == copies, f"audio {audio}: two files are one track"
-            assert known <= ids or len(known) > copies, f"audio {audio}: {known - ids} lost"
-            assert len(known | ids) == max(len(known), copies), f"audio {audio} has new tracks beside known ones"
+            assert len(ids) == copies[audio], f"audio {audio}: two files are one track"
+            if audio not in self.disk.doubtful:
+                assert known <= ids or len(known) > copies[audio], f"audio {audio}: {known - ids} lost"
+                assert len(known | ids) == max(len(known), copies[audio]), f"audio {audio} has new tracks, {known}"
+                self._compare_ages(audio, ids, before)
+            else:
+                self._doubted.setdefault(audio, frozenset(known))
+                if not self.disk.out() and copies[audio] == 1 == len(self._doubted[audio]):
+                    assert ids == self._doubted[audio], f"audio {audio} left a drive, and its track didn't follow"
             known |= ids
-        by_id = {track["id"]: track for track in tracks}
-        assert set(by_id) == {track_id for ids in self.ids.values() for track_id in ids}
-        assert {track_id: by_id[track_id]["rating"] for track_id in self.ratings} == self.ratings
-        for track in tracks:
-            if track["id"] not in self.ratings and self.random.random() < 0.5:
-                self.ratings[track["id"]] = self.random.randrange(1, 6)
-                await server.client.patch(f"/api/tracks/{track['id']}", {"rating": self.ratings[track["id"]]})
-        self._touched.clear()
+        if not self.disk.out():
+            self.disk.doubtful.clear()
+            self._doubted.clear()
+        for ids in self.ids.values():
+            for track_id in ids:
+                self.born.setdefault(track_id, self.settlings)
+        lost = self.born.keys() - tracks.keys()
+        assert not lost, f"rows were lost: {lost}"
+        unseen = {shown(file.path) for file in self.disk.files if self.disk.is_out(file.path)}
+        extra = [tracks[track_id] for track_id in tracks.keys() - self.born.keys()]
+        assert all(track["file_path"] in unseen for track in extra), f"rows without a file: {extra}"
+
+    def _compare_ages(self, audio: int, ids: set[str], before: dict[File, str | None]) -> None:
+        """A track whose file went isn't missing while a later copy is there that nobody has used."""
+        was = {track_id for file, track_id in before.items() if file.audio == audio and track_id is not None}
+        gone = {track_id for track_id in self.ids[audio] - ids if track_id in self._present_before}
+        for file in self.disk.files:
+            untouched = file.audio == audio and file not in self.disk.touched
+            if untouched and file.track_id in was and not self._is_used(file.track_id):
+                for track_id in gone:
+                    assert self.born[track_id] >= self.born[file.track_id or ""], f"{track_id} went, {file} stayed"
+
+    def _is_used(self, track_id: str | None) -> bool:
+        return track_id in self.ratings or track_id in self.listed
+
+    @property
+    def _present_before(self) -> set[str]:
+        return {track["id"] for track in self._copy.values() if not track["is_missing"]}
+
+    async def _compare_playlist(self) -> None:
+        entries = await self._all(f"/api/playlists/{self.playlist}/tracks")
+        assert [entry["track_id"] for entry in entries] == self.listed
+
+    async def _compare_copies(self, tracks: dict[str, dict[str, Any]]) -> None:
+        """An old copy and its delta pages, or the events, are a fresh copy."""
+        while True:
+            page = await self.life.call("GET", f"/api/library?since={self._since}&limit=7")
+            for track in (*page["added"], *page["updated"]):
+                self._copy[track["id"]] = track
+            for track_id in page["deleted"]:
+                self._copy.pop(track_id)
+            self._since = page["seq"]
+            if not page["has_more"]:
+                break
+        assert self._copy == tracks
+        if self.disk.out():
+            return  # while a drive is away its tracks read otherwise, and no event of each tells so
+        if self._old is not None:
+            since, old = self._old
+            assert replay(old, await self.life.events(since)) == tracks
+            self.disk.done["events replayed"] += 1
+        self._old = (self._since, dict(tracks))
+
+    async def _use(self, tracks: dict[str, dict[str, Any]]) -> None:
+        """Rate some tracks, and put some into the playlist."""
+        doubtful = {track_id for audio in self.disk.doubtful for track_id in self.ids.get(audio, ())}
+        for track_id in tracks:
+            if track_id in doubtful or track_id not in self.born or self._is_used(track_id):
+                continue
+            chance = self.random.random()
+            if chance < 0.25:
+                self.ratings[track_id] = self.random.randrange(1, 6)
+                await self.life.call("PATCH", f"/api/tracks/{track_id}", {"rating": self.ratings[track_id]})
+            elif chance < 0.4:
+                self.listed.append(track_id)
+                await self.life.call("POST", f"/api/playlists/{self.playlist}/tracks", {"track_ids": [track_id]})
+
+    async def _all(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page = 1
+        while items := await self.life.call("GET", f"{path}?limit=1000&page={page}"):
+            found += items
+            page += 1
+        return found
 
 
-async def all_tracks(server: Running) -> list[dict[str, Any]]:
-    tracks: list[dict[str, Any]] = []
-    page = 1
-    while True:
-        answer = await server.client.get("/api/tracks", limit=1000, page=page)
-        tracks += answer["data"]
-        if page >= answer["pagination"]["total_pages"]:
-            return tracks
-        page += 1
-
-
-async def follow(server: Running, copy: dict[str, Any], since: int) -> int:
-    """Bring a copy up to date by delta sync, in small pages, and hold it against a fresh one."""
-    while True:
-        page = (await server.client.get("/api/library", since=since, limit=7))["data"]
-        for track in (*page["added"], *page["updated"]):
-            copy[track["id"]] = track
-        for track_id in page["deleted"]:
-            copy.pop(track_id)
-        since = page["seq"]
-        if not page["has_more"]:
-            break
-    assert copy == {track["id"]: track for track in await all_tracks(server)}
-    return since
-
-
-async def rage(config: Config, folder: Path, seed: int, steps: int) -> Counter[str]:
+async def rage(database_url: str, folder: Path, seed: int, steps: int, *, mounting: bool | None = None) -> Counter[str]:
     """Run a storm; raises AssertionError as soon as the library differs from the model. Returns what was done."""
-    roots = [folder / "one", folder / "two"]
-    for root in roots:
-        root.mkdir()
-        (root / "notes.txt").touch()  # a root without anything would read as an empty mount point
-    storm = Storm(roots, random.Random(seed))
-    for _ in range(12):
-        storm.add()
-    copy: dict[str, Any] = {}
-    since = 0
-    directories: list[str] = []
-    while steps > 0:
-        async with running(config) as server:
-            if not directories:
-                directories = [(await server.added(root))["id"] for root in roots]
-                await storm.settle(server, directories)
-            for _ in range(storm.random.randrange(1, 6)):
-                for _ in range(storm.random.randrange(1, 9)):
-                    storm.step()
-                    steps -= 1
-                await storm.settle(server, directories)
-                since = await follow(server, copy, since)
-        storm.done["restart"] += 1
-    return storm.done
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        drives: list[Any] = [Renamed(folder / "renamed")]
+        if tmpfs.can_mount() if mounting is None else mounting:
+            drives.append(stack.enter_context(tmpfs.drive(folder / "usb")))
+        (folder / "fixed").mkdir()
+        disk = Disk(folder / "fixed", drives, chance)
+        for root in disk.roots:
+            (root / "notes.txt").touch()  # a root without anything would read as an empty mount point
+        async with aiohttp.ClientSession() as session:
+            life = Life(database_url, folder, session, chance)
+            storm = Storm(disk, life, chance)
+            try:
+                await storm.begin()
+                done = 0
+                while done < steps:
+                    for _ in range(chance.randrange(1, 20)):
+                        await storm.step()
+                        done += 1
+                    await storm.settle()
+                await life.stop()
+            except BaseException:
+                print(f"step {sum(disk.done.values())}, settling {storm.settlings}: {dict(disk.done)}")
+                raise
+            finally:
+                disk.restore()
+                await life.end()
+    disk.done["settlings"] = storm.settlings
+    return disk.done
 
 
 def main() -> None:
-    from tests.conftest import _migrated, make_config
+    from tests.conftest import _migrated
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mismo-storm-") as folder:
         url = f"sqlite:///{folder}/library.db"
         _migrated(url)
-        done = asyncio.run(rage(make_config(database_url=url), Path(folder), given.seed, given.steps))
-    print(f"identity storm: seed {given.seed}, {sum(done.values())} acts, library equals model: {dict(done)}")
+        done = asyncio.run(rage(url, Path(folder), given.seed, given.steps))
+    print(
+        f"identity storm: seed {given.seed}, {given.steps} steps, library equals model after each of"
+        f" {done.pop('settlings')} settlings, {time.monotonic() - began:.0f} s: {dict(done)}"
+    )
 
 
 if __name__ == "__main__":

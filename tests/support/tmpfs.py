@@ -14,7 +14,7 @@ import pytest
 
 
 @functools.cache
-def _can_mount() -> bool:
+def can_mount() -> bool:
     if os.geteuid() != 0:
         return False
     with tempfile.TemporaryDirectory() as folder:
@@ -26,7 +26,7 @@ def _can_mount() -> bool:
 
 def needs_mounting() -> None:
     """Skip the test where nothing can be mounted."""
-    if not _can_mount():
+    if not can_mount():
         pytest.skip("mounting needs root")
 
 
