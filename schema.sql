@@ -321,16 +321,18 @@ CREATE TABLE change_spans (
 );
 
 -- What happened to a track's file, beyond the day it was added: moved, missing, restored, retagged.
-CREATE TABLE library_history (
+CREATE TABLE file_history (
     id INTEGER PRIMARY KEY,
-    track_id TEXT NOT NULL,
+    track_id TEXT NOT NULL REFERENCES tracks (id) ON DELETE CASCADE,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
     moved_from TEXT,
     moved_to TEXT,
+    from_directory_id TEXT,
+    to_directory_id TEXT,
     fields TEXT
 );
-CREATE INDEX library_history_track_id ON library_history (track_id, id);
+CREATE INDEX file_history_track_id ON file_history (track_id, id);
 
 -- Hot cues: up to 8 (0-7) of a track for each source. Positions in seconds into the file.
 CREATE TABLE hot_cues (

@@ -87,7 +87,6 @@ from server.tracks import cue_routes, play_routes
 from server.tracks import routes as track_routes
 from server.tracks.cues import CueService
 from server.tracks.files import FileService
-from server.tracks.history import HistoryKeeper
 from server.tracks.plays import PlayService
 from server.tracks.service import TrackService
 from server.watching import routes as watch_routes
@@ -163,6 +162,7 @@ async def build(
     tracks = TrackService(database, uow, event_log, clock)
     cues = CueService(database, uow, tracks, clock)
     plays = PlayService(database, uow, tracks, settings, clock)
+    plays.history_providers.append(tracks.file_history)
     libraries = LibraryService(database, uow, tracks, file_system, clock)
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
     scans = ScanService(tools, bus, config.max_concurrent_scans)
@@ -217,7 +217,6 @@ async def build(
         Duty(scans, library),
         Duty(HashBackfill(tools, scans), library),
         Duty(CatchUp(uow, event_log, bus, scans), upkeep),
-        Duty(HistoryKeeper(uow, event_log, bus), upkeep),
         Duty(monitor, library),
         Duty(watcher, library),
         Duty(EntryUpkeep(uow, event_log, bus, tracks, clock), upkeep),

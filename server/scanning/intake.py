@@ -130,6 +130,9 @@ class Intake:
                 free += rows  # a person took it out of the library
             elif directory.is_available:
                 free += await self._elsewhere(rows, directory, new)
+            else:
+                # Nobody can look; but a file that had gone before its drive went isn't on it.
+                free += [row for row in rows if row["missing_since"] is not None]
         return free
 
     async def _elsewhere(self, rows: Sequence[Row], directory: LibraryDirectory, new: Collection[bytes]) -> list[Row]:

@@ -1,4 +1,7 @@
-"""What happened to a track's file: added, moved, missing, restored, retagged. Kept by following the log."""
+"""What happened to a track's file: added, moved, missing, restored, retagged, replaced by other audio.
+
+Written in the transaction of the change itself. Being added is in the track itself, and costs no row.
+"""
 
 from __future__ import annotations
 
@@ -7,112 +10,78 @@ from typing import Any
 
 import orjson
 
-from server.clock import to_rfc3339
 from server.db.database import Connection, Row
-from server.db.uow import Transaction
-from server.events.consumer import Consumer
-from server.events.model import Entry, Event
-from server.tracks import events
+from server.tracks.model import Values
 
-_EVENTS = {
-    events.TrackAdded.name: "added",
-    events.TrackMoved.name: "moved",
-    events.TrackMissing.name: "missing",
-    events.TrackRestored.name: "restored",
-    events.TrackUpdated.name: "retagged",
-}
-# A change of these alone, or of what a user or an analysis says, is no retagging.
-TAGS = frozenset(
-    [
-        "title",
-        "artist",
-        "artists",
-        "album",
-        "album_artist",
-        "genre",
-        "genres",
-        "year",
-        "date",
-        "track_number",
-        "track_total",
-        "disc_number",
-        "disc_total",
-        "comment",
-        "composer",
-        "remixer",
-        "label",
-        "isrc",
-        "grouping",
-        "compilation",
-        "has_artwork",
-        "has_lyrics",
-        "tag_bpm",
-        "tag_key",
-        "tag_rating",
-        "replaygain",
-        "audio_hash",
-        "duration_seconds",
-    ]
-)
-
-# What changes whenever a file was read again.
-_READ = frozenset({"file_mtime_ns", "file_size", "audio_hash"})
+TAGS = frozenset({
+    "title", "artist", "artists", "album", "album_artist", "genre", "genres", "year", "date", "track_number",
+    "track_total", "disc_number", "disc_total", "comment", "composer", "remixer", "label", "isrc", "grouping",
+    "compilation", "has_artwork", "has_lyrics", "tag_bpm", "tag_key", "tag_rating", "tag_energy_level", "replaygain",
+})  # fmt: skip
+_COLUMNS = ("track_id", "at", "event", "moved_from", "moved_to", "from_directory_id", "to_directory_id", "fields")
 
 
-class HistoryKeeper(Consumer):
-    """Writes each file's story as the log tells it. Being added is in the track itself, and costs no row."""
-
-    name = "library history"
-
-    async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
-        rows = [row for entry in entries for row in _rows(entry)]
-        if rows:
-            await tx.execute_many(
-                """
-                INSERT INTO library_history (track_id, at, event, moved_from, moved_to, fields)
-                VALUES (:track_id, :at, :event, :moved_from, :moved_to, :fields)
-                """,
-                rows,
-            )
+def missing(row: Row, at: int) -> Values:
+    return _happened(row, at, "missing")
 
 
-def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
-    event = _EVENTS.get(entry.name)
-    if event is None or event == "added":
-        return
-    fields = None
-    if event == "retagged":
-        named = entry.data.get("fields") or ()
-        changed = sorted(TAGS.intersection(named))
-        if not changed or _READ.isdisjoint(named):
-            return  # a user's correction, or an analysis: the file is as it was
-        fields = orjson.dumps(changed).decode()
-    moves: Mapping[str, Mapping[str, str]] = {move["id"]: move for move in entry.data.get("moves", ())}
-    for track_id in entry.data["ids"]:
-        move = moves.get(track_id, {})
-        yield {
-            "track_id": track_id,
-            "at": entry.ts,
-            "event": event,
-            "moved_from": move.get("from"),
-            "moved_to": move.get("to"),
-            "fields": fields,
-        }
+def restored(row: Row, at: int) -> Values:
+    return _happened(row, at, "restored")
 
 
-async def of_track(connection: Connection, track_id: str, date_added: int) -> list[dict[str, Any]]:
-    """`{at, event, from?, to?, fields?}`, oldest first."""
+def moved(row: Row, after: Mapping[str, Any], at: int) -> Values:
+    """Paths are relative to their library directories, which are named when they differ."""
+    places: Values = {"moved_from": row["relative_path"], "moved_to": after["relative_path"]}
+    before, now = row["library_directory_id"], after["library_directory_id"]
+    if before != now:
+        places |= {"from_directory_id": before, "to_directory_id": now}
+    return _happened(row, at, "moved", **places)
+
+
+def read_again(row: Row, changed: Values, at: int) -> Iterator[Values]:
+    """What a file that was read again says of it; `changed` are the columns that differ."""
+    if "audio_hash" in changed and row["audio_hash"] is not None:
+        yield _happened(row, at, "replaced")
+    elif tags := sorted(TAGS.intersection(changed)):
+        yield _happened(row, at, "retagged", fields=orjson.dumps(tags).decode())
+
+
+def _happened(row: Row, at: int, event: str, **values: Any) -> Values:
+    return {**dict.fromkeys(_COLUMNS), "track_id": row["id"], "at": at, "event": event, **values}
+
+
+async def write(connection: Connection, rows: Sequence[Values]) -> None:
+    if rows:
+        await connection.execute_many(
+            f"INSERT INTO file_history ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)})",
+            rows,
+        )
+
+
+async def of_tracks(connection: Connection, track_ids: Sequence[str]) -> list[Values]:
+    """Rows as `write` takes them, oldest first."""
     rows = await connection.fetch_all(
-        "SELECT at, event, moved_from, moved_to, fields FROM library_history WHERE track_id = :id ORDER BY id",
-        {"id": track_id},
+        f"SELECT {', '.join(_COLUMNS)} FROM file_history WHERE track_id IN :ids ORDER BY id", {"ids": list(track_ids)}
     )
-    return [{"at": to_rfc3339(date_added), "event": "added"}, *(_as_json(row) for row in rows)]
+    return [{name: row[name] for name in _COLUMNS} for row in rows]
+
+
+async def latest(connection: Connection, track: Row, limit: int) -> list[dict[str, Any]]:
+    """`{at, event, from?, to?, from_directory_id?, to_directory_id?, fields?}`, latest first; `at` in Unix ms."""
+    rows = await connection.fetch_all(
+        f"SELECT {', '.join(_COLUMNS)} FROM file_history WHERE track_id = :id ORDER BY id DESC LIMIT :limit",
+        {"id": track["id"], "limit": limit},
+    )
+    added = {"at": track["date_added"], "event": "added"}
+    return [*(_as_json(row) for row in rows), added][:limit]
 
 
 def _as_json(row: Row) -> dict[str, Any]:
-    shown: dict[str, Any] = {"at": to_rfc3339(row["at"]), "event": row["event"]}
+    shown: dict[str, Any] = {"at": row["at"], "event": row["event"]}
     if row["moved_from"] is not None:
         shown |= {"from": row["moved_from"], "to": row["moved_to"]}
+    if row["from_directory_id"] is not None:
+        shown |= {"from_directory_id": row["from_directory_id"], "to_directory_id": row["to_directory_id"]}
     if row["fields"] is not None:
         shown["fields"] = orjson.loads(row["fields"])
     return shown

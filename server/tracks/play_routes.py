@@ -44,11 +44,16 @@ _HISTORY = {
     "required": ["at", "event"],
     "properties": {
         "at": {"type": "string", "format": "date-time"},
-        "event": {"type": "string", "description": "load, start, stop, complete, played, or what became of the file"},
+        "event": {
+            "type": "string",
+            "description": "load, start, stop, complete, played; added, moved, missing, restored, retagged, replaced",
+        },
         "deck": {"type": ["string", "null"]},
         "position": {"type": ["number", "null"], "description": "s"},
-        "from": {"type": "string"},
+        "from": {"type": "string", "description": "relative to its library directory, as `to` is to its own"},
         "to": {"type": "string"},
+        "from_directory_id": {"type": "string", "description": "when it moved to another library directory"},
+        "to_directory_id": {"type": "string"},
         "fields": {"type": "array", "items": {"type": "string"}},
     },
 }

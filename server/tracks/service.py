@@ -265,11 +265,13 @@ class TrackService:
         """What the files of known tracks say now, beneath what users corrected. Announces only what really differs."""
         now = self._clock.now_ms()
         written: list[tuple[Row, Values]] = []
+        story: list[Values] = []
         result = TakenIn()
         for row, read in changes_:
             values = _differing(row, model.complete(corrections.read_again(as_dict(row), read)))
             if row["missing_since"] is not None:
                 result.restored.append(row["id"])
+                story.append(history.restored(row, now))
                 written.append((row, {**values, "missing_since": None, "updated_at": now}))
             elif values.keys() - _SILENT:
                 result.updated.append(row["id"])
@@ -277,7 +279,9 @@ class TrackService:
             else:
                 result.unchanged.append(row["id"])
                 written.append((row, values)) if values else None
+            story += history.read_again(row, values, now)
         await self._write(tx, written)
+        await history.write(tx, story)
         fields = _named(values for _, values in written)
         for batch in events.batches(result.updated):
             tx.emit(events.TrackUpdated(ids=tuple(batch), fields=fields))
@@ -291,12 +295,15 @@ class TrackService:
         # First everything lets go of its place, since places are swapped and handed on within one batch.
         await self._write(tx, [(move.row, {"missing_since": now}) for move in moves if not move.row["missing_since"]])
         written = []
+        story: list[Values] = []
         for move in moves:
             values = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
             whole = {**corrections.read_again(as_dict(move.row), move.read), **values}
             changed = _differing(move.row, model.complete(whole))
             written.append((move.row, {**changed, "missing_since": None, "updated_at": now}))
+            story += [history.moved(move.row, values, now), *history.read_again(move.row, changed, now)]
         await self._write(tx, written)
+        await history.write(tx, story)
         for batch in events.batches(moves):
             tx.emit(
                 events.TrackMoved(
@@ -320,6 +327,7 @@ class TrackService:
                 for old, new in pairs
             ],
         )
+        await history.write(tx, [history.missing(new, now) for _, new in pairs])
         for batch in events.batches(new["id"] for _, new in pairs):
             tx.emit(events.TrackMissing(ids=tuple(batch)))
 
@@ -349,6 +357,7 @@ class TrackService:
         now = self._clock.now_ms()
         rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is None]
         await self._write(tx, [(row, {"missing_since": now}) for row in rows])
+        await history.write(tx, [history.missing(row, now) for row in rows])
         for batch in events.batches(rows):
             tx.emit(events.TrackMissing(ids=tuple(row["id"] for row in batch)))
         return len(rows)
@@ -357,6 +366,7 @@ class TrackService:
         """Files that were missing and are there again, unchanged."""
         rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is not None]
         await self._write(tx, [(row, {"missing_since": None}) for row in rows])
+        await history.write(tx, [history.restored(row, self._clock.now_ms()) for row in rows])
         for batch in events.batches(rows):
             tx.emit(events.TrackRestored(ids=tuple(row["id"] for row in batch)))
         return len(rows)
@@ -424,10 +434,9 @@ class TrackService:
         ]
         return len(await self.add(tx, wanted, [serialise(row, roots[row["library_directory_id"]]) for row in wanted]))
 
-    async def library_history(self, track_id: str) -> list[dict[str, Any]]:
-        """What happened to a track's file, oldest first: `{at, event, from?, to?, fields?}`; raises `NotFound`."""
-        row = await self.row(track_id)
-        return await history.of_track(self._database.direct, track_id, row["date_added"])
+    async def file_history(self, track_id: str, limit: int) -> list[dict[str, Any]]:
+        """What happened to a track's file, latest first, `at` in Unix milliseconds; raises `NotFound`."""
+        return await history.latest(self._database.direct, await self.row(track_id), limit)
 
     async def put_location(self, tx: Tx, location: Location) -> None:
         """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""

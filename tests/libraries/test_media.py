@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,23 @@ async def test_drive_that_goes_during_a_scan_fails_it_and_wipes_nothing(
         complete = await socket.named("library:directory:scan:complete")
     assert complete["data"]["scan"]["counts"]["added"] == 1
     assert [track["is_missing"] for track in await tracks(mismo)] == [False] * 4
+
+
+async def test_file_that_had_gone_before_its_drive_went_may_come_back_elsewhere(
+    mismo: Running, library: dict[str, Any], usb: Drive, music: Path
+) -> None:
+    (before,) = [track for track in await tracks(mismo) if track["file_name"] == "1.mp3"]
+    shutil.move(usb.place / "album" / "1.mp3", music / "kept.mp3")
+    assert (await mismo.scanned(library["id"]))["counts"]["missing"] == 1
+    async with mismo.socket("library:media:*") as socket:
+        usb.unplug()
+        await socket.named("library:media:disconnected")
+        elsewhere = await mismo.added(music)
+        assert (await mismo.scanned(elsewhere["id"]))["counts"]["moved"] == 1
+        (after,) = [track for track in await tracks(mismo) if track["file_name"] == "kept.mp3"]
+        assert (after["id"], after["is_missing"]) == (before["id"], False)
+        usb.plug()
+        await socket.named("library:media:connected")
 
 
 async def test_tracks_go_and_come_without_a_row_being_written(

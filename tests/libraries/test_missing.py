@@ -81,30 +81,40 @@ async def test_backup_is_named_and_never_a_path(mismo: Running, music: Path) -> 
         assert answer.status == 422
 
 
-async def test_history_tells_what_happened_to_a_file(mismo: Running, music: Path) -> None:
-    file = sound.mp3(music / "one.mp3", 1, TIT2="One")
-    (music / "keep.txt").touch()
-    directory = await mismo.added(music)
+async def test_history_tells_what_happened_to_a_file(mismo: Running, music: Path, tmp_path: Path) -> None:
+    file = sound.mp3(music / "one.mp3", 1, TIT2="One", TALB="Album")
+    other = sound.mp3(music / "other.mp3", 2, TIT2="Other")
+    (tmp_path / "second").mkdir()
+    directory, second = await mismo.added(music), await mismo.added(tmp_path / "second")
     await mismo.scanned(directory["id"])
-    (track,) = await tracks(mismo)
+    track = next(track for track in await tracks(mismo) if track["title"] == "One")
     sound.retag(file, TIT2="Two")
+    sound.retag(other, TALB="Its album")
     await mismo.scanned(directory["id"])
     file = file.rename(music / "zwei.mp3")
     await mismo.scanned(directory["id"])
     file = file.rename(music.parent / "away.mp3")
     await mismo.scanned(directory["id"])
-    file.rename(music / "zwei.mp3")
+    file = file.rename(music / "zwei.mp3")
     await mismo.scanned(directory["id"])
-    await mismo.client.patch(f"/api/tracks/{track['id']}", {"title": "Corrected"})
-    async with mismo.socket("track:*", since=0) as socket:
-        await socket.named("track:restored")
-    while len(story := await mismo.app.tracks.library_history(track["id"])) < 5:
-        await mismo.settled()
-    assert [(item["event"], item.get("from"), item.get("to")) for item in story] == [
-        ("added", None, None),
-        ("retagged", None, None),
-        ("moved", "one.mp3", "zwei.mp3"),
-        ("missing", None, None),
-        ("restored", None, None),
-    ]
-    assert "title" in story[1]["fields"]
+    await mismo.client.patch(f"/api/tracks/{track['id']}", {"rating": 3})
+    file = file.rename(tmp_path / "second" / "three.mp3")
+    sound.retag(file, TALB="Another")
+    await mismo.scanned(second["id"])
+    sound.mp3(file, 3, frames=50, TIT2="Two", TALB="Another")
+    await mismo.scanned(second["id"])
+    story = (await mismo.client.get(f"/api/tracks/{track['id']}/history"))["data"]
+    assert [{name: value for name, value in item.items() if name != "at"} for item in reversed(story)] == [
+        {"event": "added"},
+        {"event": "retagged", "fields": ["title"]},
+        {"event": "moved", "from": "one.mp3", "to": "zwei.mp3"},
+        {"event": "missing"},
+        {"event": "restored"},
+        {
+            "event": "moved", "from": "zwei.mp3", "to": "three.mp3", "from_directory_id": directory["id"],
+            "to_directory_id": second["id"],
+        },
+        {"event": "retagged", "fields": ["album"]},
+        {"event": "replaced"},
+    ]  # fmt: skip
+    assert len((await mismo.client.get(f"/api/tracks/{track['id']}/history", limit=2))["data"]) == 2

@@ -75,6 +75,7 @@ class Disk:
     doubtful: set[int] = field(default_factory=set)  # audio that left a drive which left before anybody looked
     replaced: dict[int, int] = field(default_factory=dict)  # new audio at a place → the one that it took the place of
     done: Counter[str] = field(default_factory=Counter)
+    journal: list[str] = field(default_factory=list)  # of this round
     _names: int = 0
     _audios: int = 0
 
@@ -101,6 +102,7 @@ class Disk:
         }  # fmt: skip
         if act in whole:
             whole[act]()
+            self.note(act)
         else:
             free = self._free()
             if len(free) < 4:
@@ -110,7 +112,12 @@ class Disk:
                 file = self.random.choice(free)
                 self.touched.add(file)
                 getattr(self, f"_{act}")(file)
+                self.note(act, file)
         self.done[act] += 1
+
+    def note(self, act: str, file: File | None = None) -> None:
+        where = "" if file is None else f": audio {file.audio}, {file.track_id}, {file.seen_at} → {file.path}"
+        self.journal.append(act + where)
 
     def _free(self) -> list[File]:
         return [file for file in self.reachable() if file not in self.touched]
@@ -130,6 +137,7 @@ class Disk:
         file.path.parent.mkdir(parents=True, exist_ok=True)
         self.files.append(file)
         self.touched.add(file)
+        self.note("new", file)
         return file
 
     def add(self) -> None:
@@ -248,6 +256,7 @@ class Disk:
             if has_left and file.seen_at is not None and drive.place in file.seen_at.parents:
                 self.doubtful.add(file.audio)
         drive.unplug()
+        self.note(f"unplugged {drive.place}")
 
     def _plug(self) -> None:
         for drive in self.drives:
@@ -258,6 +267,7 @@ class Disk:
         """Everything has been seen; what lies in closed folders stays untouchable."""
         self.touched = {file for files in self.closed.values() for file in files}
         self.replaced.clear()
+        self.journal.clear()
 
     def restore(self) -> None:
         """Leave nothing behind that can't be removed."""

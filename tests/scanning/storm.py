@@ -65,19 +65,21 @@ class Storm:
             self.disk.act()
             return
         if not self.life.is_up:
+            act = "start"
             await self.life.start()
-            self.disk.done["start"] += 1
         elif chance < 0.03:
+            act = "stop"
             await self.life.stop()
-            self.disk.done["stop"] += 1
         elif chance < 0.06:
+            act = "kill"
             if self.random.random() < 0.5:
                 await self._begin_a_scan()
             await self.life.kill()
-            self.disk.done["kill"] += 1
         else:
+            act = "scan begun"
             await self._begin_a_scan()
-            self.disk.done["scan begun"] += 1
+        self.disk.done[act] += 1
+        self.disk.note(act)
 
     async def _begin_a_scan(self) -> None:
         """What comes next happens in the middle of it."""
@@ -151,8 +153,9 @@ class Storm:
         for audio, ids in counted.items():
             known = self.ids.setdefault(audio, set())
             assert len(ids) == copies[audio], f"audio {audio}: two files are one track"
+            now = {track_id: tracks[track_id]["file_path"] for track_id in known | ids if track_id in tracks}
             if audio not in self.disk.doubtful:
-                assert known <= ids or len(known) > copies[audio], f"audio {audio}: {known - ids} lost"
+                assert known <= ids or len(known) > copies[audio], f"audio {audio}: {known - ids} lost, {now}"
                 assert len(known | ids) == max(len(known), copies[audio]), f"audio {audio} has new tracks, {known}"
                 self._compare_ages(audio, ids, before)
             else:
@@ -261,6 +264,7 @@ async def rage(database_url: str, folder: Path, seed: int, steps: int, *, mounti
                 await life.stop()
             except BaseException:
                 print(f"step {sum(disk.done.values())}, settling {storm.settlings}: {dict(disk.done)}")
+                print("\n".join(["this round:", *disk.journal, f"closed: {list(disk.closed)}, out: {disk.out()}"]))
                 raise
             finally:
                 disk.restore()

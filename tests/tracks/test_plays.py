@@ -79,7 +79,7 @@ async def test_history_tells_the_latest_first(shelf: Shelf, track_id: str) -> No
     await deck.says("start", 0)
     await deck.says("stop", 60, position=60)
     history = (await client.get(f"{path}/history"))["data"]
-    assert [row["event"] for row in history] == ["played", "stop", "start", "load"]
+    assert [row["event"] for row in history if row["event"] != "added"] == ["played", "stop", "start", "load"]
     assert history[1] == {"event": "stop", "deck": "A", "position": 60, "at": to_rfc3339(_T0 + 60_000)}
     assert len((await client.get(f"{path}/history", limit=2))["data"]) == 2
 
@@ -119,7 +119,7 @@ async def test_history_has_room_for_what_others_know(shelf: Shelf, track_id: str
     await deck.says("start", 0)
     await deck.says("stop", 1)
     history = (await shelf.mismo.client.get(f"/api/tracks/{track_id}/history"))["data"]
-    assert [row["event"] for row in history] == ["stop", "moved", "start"]
+    assert [row["event"] for row in history if row["event"] != "added"] == ["stop", "moved", "start"]
     assert history[1] == {"at": to_rfc3339(_T0 + 500), "event": "moved", "from": "a.mp3", "to": "b.mp3"}
 
 
@@ -134,7 +134,7 @@ async def test_engine_reports_plays_it_has_measured(shelf: Shelf, track_id: str)
         await plays.note_within(tx, ids.new_id(), "load", "1", _T0)
     assert (await shelf.get("one"))["play_count"] == 1
     history = (await shelf.mismo.client.get(f"/api/tracks/{track_id}/history"))["data"]
-    assert [row["event"] for row in history] == ["stop", "played", "start", "load"]
+    assert [row["event"] for row in history if row["event"] != "added"] == ["stop", "played", "start", "load"]
 
 
 @pytest.mark.parametrize(
