@@ -87,6 +87,7 @@ from server.tracks import cue_routes, play_routes
 from server.tracks import routes as track_routes
 from server.tracks.cues import CueService
 from server.tracks.files import FileService
+from server.tracks.history import Stories
 from server.tracks.plays import PlayService
 from server.tracks.service import TrackService
 from server.watching import routes as watch_routes
@@ -179,6 +180,7 @@ async def build(
     trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     cleanup.in_use = playlists.tracks_in_lists
+    cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}
     scans.in_use = _worked_with(playlists, cues)
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from server import errors
-from server.clock import Clock, to_rfc3339
-from server.db.database import Connection, Database, Row, as_dict
+from server.clock import Clock
+from server.db.database import Connection, Database
 from server.db.uow import UnitOfWork
 from server.events.model import Event
 from server.filesystem import FileSystem
+from server.libraries import backup
+from server.libraries.backup import Belongings
 from server.libraries.service import LibraryService
 from server.tracks.service import TrackService
 
 DAY_MS = 24 * 3600 * 1000
-FORMAT = 1
 BATCH = 500
-_NAME = re.compile(r"cleanup-[0-9a-z-]+\.json")
 InUse = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]
 
 
@@ -66,6 +61,8 @@ class CleanupService:
         self._folder = folder
         # Set by the playlists, which know.
         self.in_use: InUse = _none
+        # By the names that they have in a backup; set by those who know.
+        self.belongings: dict[str, Belongings] = {}
 
     async def clean(
         self, directory_id: str, *, days: int, keep_playlists_intact: bool, backup_metadata: bool, dry_run: bool
@@ -75,61 +72,38 @@ class CleanupService:
         Tracks of a drive that isn't there aren't missing files, and stay.
         """
         directory = await self._libraries.get(directory_id)
-        before = self._clock.now_ms() - days * DAY_MS
-        rows = await self._tracks.missing_files(self._database.direct, directory_id, before)
-        ids = [row["id"] for row in rows]
-        kept = await self.in_use(self._database.direct, ids) if keep_playlists_intact else set()
-        going = [row for row in rows if row["id"] not in kept]
-        if dry_run or not going:
-            return Cleaned(len(rows), len(kept), 0 if not dry_run else len(going), dry_run, None)
-        backup = None
-        if backup_metadata:
-            # Written and synced before a row goes, so that there is never neither.
-            backup = await self._files.call(self._write, directory.id, directory.path, going)
+        now = self._clock.now_ms()
         async with self._uow() as tx:
-            removed = await self._tracks.remove_missing(tx, [row["id"] for row in going])
-        return Cleaned(len(rows), len(kept), removed, dry_run, backup)
+            rows = await self._tracks.missing_files(tx, directory_id, now - days * DAY_MS)
+            kept = await self.in_use(tx, [row["id"] for row in rows]) if keep_playlists_intact else set()
+            going = [row for row in rows if row["id"] not in kept]
+            if dry_run or not going:
+                return Cleaned(len(rows), len(kept), len(going), dry_run, None)
+            ids = [row["id"] for row in going]
+            name = None
+            if backup_metadata:
+                # Written and synced before a row goes, and in one transaction with that: what the file holds is what
+                # goes, to the last cue.
+                own = {key: await of.belongings(tx, ids) for key, of in self.belongings.items()}
+                name = await self._files.call(backup.write, self._folder, now, directory_id, directory.path, going, own)
+            removed = await self._tracks.remove_missing(tx, ids)
+        return Cleaned(len(rows), len(kept), removed, dry_run, name)
 
-    async def restore(self, directory_id: str, backup: str) -> int:
-        """Bring back the tracks of a backup, with their ids; returns how many weren't there. Raises `Invalid`."""
+    async def restore(self, directory_id: str, name: str) -> dict[str, int]:
+        """Bring back the tracks of a backup, with their ids and all that went with them, as far as they aren't there.
+
+        Returns how many tracks (`restored`) and belongings of each kind came. Raises `NotFound` and `Invalid`.
+        """
         await self._libraries.get(directory_id)
-        if not _NAME.fullmatch(backup):
-            raise errors.Invalid.field("backup", "isn't the name of a backup that a cleanup made")
-        try:
-            content = await self._files.call((self._folder / backup).read_bytes)
-            document = orjson.loads(content)
-        except FileNotFoundError:
-            raise errors.Invalid.field("backup", "there is no such backup") from None
-        except orjson.JSONDecodeError:
-            raise errors.Invalid.field("backup", "isn't a whole backup") from None
-        if document.get("format") != FORMAT or document.get("library_directory_id") != directory_id:
-            raise errors.Invalid.field("backup", "belongs to another library directory, or another version")
-        restored = 0
-        rows = [{**row, "path": bytes.fromhex(row["path"])} for row in document["tracks"]]
+        rows, own = await self._files.call(backup.read, self._folder, name, directory_id)
+        restored: set[str] = set()
         async with self._uow() as tx:
             for start in range(0, len(rows), BATCH):
-                restored += await self._tracks.bring_back(tx, rows[start : start + BATCH])
-        return restored
-
-    def _write(self, directory_id: str, root: bytes, rows: Sequence[Row]) -> str:
-        """Write the backup (blocking); returns its name."""
-        now = self._clock.now_ms()
-        document = {
-            "format": FORMAT,
-            "made_at": to_rfc3339(now),
-            "library_directory_id": directory_id,
-            "root": root.decode("utf-8", "replace"),
-            "tracks": [{**as_dict(row), "path": bytes(row["path"]).hex()} for row in rows],
-        }
-        name = f"cleanup-{now}-{directory_id}.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f".{name}.part"
-        with temporary.open("wb") as file:
-            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self._folder / name)
-        return name
+                restored.update(await self._tracks.bring_back(tx, rows[start : start + BATCH]))
+            found = {"restored": len(restored)}
+            for key, of in self.belongings.items():
+                found[key] = await of.give_back(tx, [item for item in own.get(key, ()) if item["track_id"] in restored])
+        return found
 
 
 async def _none(_: Connection, __: Sequence[str]) -> set[str]:

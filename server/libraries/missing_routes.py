@@ -60,7 +60,8 @@ class RestoreBody(StrictSchema):
     backup = Text(required=True, validate=validate.Length(1, 200))
 
 
-_RESTORED = {"type": "object", "required": ["restored"], "properties": {"restored": {"type": "integer"}}}
+_KINDS = ("restored", "cues", "plays", "entries", "history")
+_RESTORED = {"type": "object", "required": ["restored"], "properties": {name: {"type": "integer"} for name in _KINDS}}
 
 
 def routes(libraries: LibraryService, tracks: TrackService, cleanup: CleanupService) -> Sequence[Route]:
@@ -91,8 +92,8 @@ def routes(libraries: LibraryService, tracks: TrackService, cleanup: CleanupServ
         return ok(done.as_json())
 
     async def restore_tracks(call: Call) -> Answer:
-        """Bring back what a cleanup removed, from its backup, with the same ids."""
-        return ok({"restored": await cleanup.restore(call.path["id"], call.body["backup"])})
+        """Bring back what a cleanup removed, from its backup: tracks with the same ids, cues, plays, list entries."""
+        return ok(await cleanup.restore(call.path["id"], call.body["backup"]))
 
     base, not_found = "/library/directories/{id}", [errors.NotFound]
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from server.db.database import Connection
@@ -91,12 +91,19 @@ async def undo(tx: Tx, record: Mapping[str, Any], now: int) -> None:
         }
         await entries.change(tx, playlist, item, values, now)
     for removed in record["removed"]:
-        item = Entry(**removed)
-        playlist = await store.locked(tx, item.playlist_id)
-        if playlist is None or await store.entry(tx, playlist.id, item.id) is not None:
-            continue
-        # Its rank still says between which entries it stood, unless these were moved meanwhile.
-        await store.insert_entries(tx, [item])
-        await store.add_to_totals(tx, playlist.id, 1, item.duration_ms, now)
-        described = replace(item).as_json(await store.position_of(tx, item))
-        tx.emit(events.EntriesAdded(playlist_id=playlist.id, entries=(described,)))
+        await put_back(tx, Entry(**removed), now)
+
+
+async def put_back(tx: Tx, item: Entry, now: int) -> bool:
+    """Put a removed entry back at its place; False when it is there, or its playlist isn't (or has become a smart one).
+
+    Its rank still says between which entries it stood, unless these were moved meanwhile.
+    """
+    playlist = await store.locked(tx, item.playlist_id)
+    if playlist is None or playlist.kind is Kind.SMART or await store.entry(tx, playlist.id, item.id) is not None:
+        return False
+    await store.insert_entries(tx, [item])
+    await store.add_to_totals(tx, playlist.id, 1, item.duration_ms, now)
+    described = item.as_json(await store.position_of(tx, item))
+    tx.emit(events.EntriesAdded(playlist_id=playlist.id, entries=(described,)))
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from server import errors, ids
@@ -255,6 +255,16 @@ class PlaylistService:
     async def entries_of(self, tx: Tx, track_ids: Sequence[str]) -> list[Entry]:
         """Every entry of some tracks in lists that aren't smart."""
         return await repointing.entries_of(tx, track_ids)
+
+    async def belongings(self, tx: Tx, track_ids: Sequence[str]) -> list[Json]:
+        """Every entry of some tracks in lists that aren't smart, as `give_back` takes them."""
+        return [asdict(entry) for entry in await repointing.entries_of(tx, track_ids)]
+
+    async def give_back(self, tx: Tx, belongings: Sequence[Mapping[str, Any]]) -> int:
+        """Put entries back at their places, in playlists that are still there; returns how many."""
+        found = sorted((Entry(**item) for item in belongings), key=lambda item: (item.playlist_id, item.rank, item.id))
+        now = self._clock.now_ms()
+        return sum([await repointing.put_back(tx, entry, now) for entry in found])
 
     async def tracks_in_lists(self, connection: Connection, track_ids: Sequence[str]) -> set[str]:
         """Which of some tracks stand in a playlist."""

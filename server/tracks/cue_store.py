@@ -19,6 +19,18 @@ async def of_track(connection: Connection, track_id: str) -> list[Cue]:
     return [Cue(row[0], CueSource(row[1]), row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
 
+async def of_tracks(connection: Connection, track_ids: Sequence[str]) -> list[tuple[str, Cue]]:
+    """(track id, cue) of every cue of some tracks."""
+    rows = await connection.fetch_all(
+        """
+        SELECT track_id, cue_index, source, position, name, color, is_loop, loop_end FROM hot_cues
+        WHERE track_id IN :ids ORDER BY track_id, cue_index, source
+        """,
+        {"ids": list(track_ids)},
+    )
+    return [(row[0], Cue(row[1], CueSource(row[2]), row[3], row[4], row[5], bool(row[6]), row[7])) for row in rows]
+
+
 async def with_source(connection: Connection, track_ids: Sequence[str], sources: Iterable[CueSource]) -> set[str]:
     """Which of some tracks have cues of one of the sources."""
     found = await connection.fetch_values(

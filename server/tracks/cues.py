@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -121,6 +122,20 @@ class CueService:
             own = (CueSource.USER, CueSource.ENGINE)
             await self._delete(tx, track_id, [cue for cue in present if cue.index == index and cue.source in own])
 
+    async def belongings(self, tx: Tx, track_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Every cue of some tracks, as `give_back` takes them."""
+        found = await store.of_tracks(tx, track_ids)
+        return [{"track_id": track_id, "cue": cue.as_json()} for track_id, cue in found]
+
+    async def give_back(self, tx: Tx, belongings: Sequence[Mapping[str, Any]]) -> int:
+        """Set cues again that went with their tracks."""
+        cues: dict[str, list[Cue]] = defaultdict(list)
+        for item in belongings:
+            cues[item["track_id"]].append(_from_json(item["cue"]))
+        for track_id, own in cues.items():
+            await self.set_within(tx, track_id, own)
+        return len(belongings)
+
     async def give_cues(self, tx: Tx, from_track_id: str, to_track_id: str) -> dict[str, Any]:
         """Give a track those cues of another one, by source and index, that it lacks.
 
@@ -133,7 +148,7 @@ class CueService:
 
     async def take_cues_back(self, tx: Tx, record: Mapping[str, Any]) -> None:
         """Take away the cues that were given, unless they were changed since."""
-        given = [Cue(**{**cue, "source": CueSource(cue["source"])}) for cue in record["cues"]]
+        given = [_from_json(cue) for cue in record["cues"]]
         present = await store.of_track(tx, record["track_id"])
         await self._delete(tx, record["track_id"], [cue for cue in present if cue in given])
 
@@ -145,6 +160,10 @@ class CueService:
     async def _require(self, tx: Tx, track_id: str) -> None:
         if not await self._tracks.by_ids(tx, [track_id]):
             raise errors.NotFound(f"there is no track {track_id}")
+
+
+def _from_json(content: Mapping[str, Any]) -> Cue:
+    return Cue(**{**content, "source": CueSource(content["source"])})
 
 
 def _unlooped(cue: Cue) -> Cue:

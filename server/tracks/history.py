@@ -66,6 +66,17 @@ async def of_tracks(connection: Connection, track_ids: Sequence[str]) -> list[Va
     return [{name: row[name] for name in _COLUMNS} for row in rows]
 
 
+class Stories:
+    """The stories of files as what belongs to their tracks."""
+
+    async def belongings(self, tx: Connection, track_ids: Sequence[str]) -> list[Values]:
+        return await of_tracks(tx, track_ids)
+
+    async def give_back(self, tx: Connection, belongings: Sequence[Mapping[str, Any]]) -> int:
+        await write(tx, [dict(item) for item in belongings])
+        return len(belongings)
+
+
 async def latest(connection: Connection, track: Row, limit: int) -> list[dict[str, Any]]:
     """`{at, event, from?, to?, from_directory_id?, to_directory_id?, fields?}`, latest first; `at` in Unix ms."""
     rows = await connection.fetch_all(

@@ -30,6 +30,14 @@ async def latest(connection: Connection, track_id: str, limit: int) -> Sequence[
     )
 
 
+async def of_tracks(connection: Connection, track_ids: Sequence[str]) -> Sequence[Row]:
+    """All that is known of some tracks, oldest first."""
+    return await connection.fetch_all(
+        "SELECT track_id, event, deck, position, at FROM track_history WHERE track_id IN :ids ORDER BY id",
+        {"ids": list(track_ids)},
+    )
+
+
 async def since_start(connection: Connection, track_id: str, deck: str | None, at: int) -> Sequence[Row]:
     """The last start of a track on a deck no later than a moment, and what came after it there; oldest first."""
     return await connection.fetch_all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -112,6 +112,16 @@ class PlayService:
         others = [row for provider in self.history_providers for row in await provider(track_id, limit)]
         latest = sorted([*own, *others], key=lambda row: row["at"], reverse=True)[:limit]
         return [{**row, "at": to_rfc3339(row["at"])} for row in latest]
+
+    async def belongings(self, tx: Tx, track_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """What decks did with some tracks, as `give_back` takes it."""
+        return [dict(row) for row in await store.of_tracks(tx, track_ids)]
+
+    async def give_back(self, tx: Tx, belongings: Sequence[Mapping[str, Any]]) -> int:
+        """Put back what went with its tracks; the counts are in the tracks themselves."""
+        for item in belongings:
+            await store.add(tx, item["track_id"], item["event"], item["deck"], item["position"], item["at"])
+        return len(belongings)
 
     async def _require(self, tx: Tx, track_id: str) -> None:
         if not await self._tracks.by_ids(tx, [track_id]):

@@ -423,8 +423,11 @@ class TrackService:
             removed += len(rows)
         return removed
 
-    async def bring_back(self, tx: Tx, rows: Sequence[Values]) -> int:
-        """Insert rows that were removed, as they were and as missing; those whose id exists are left alone."""
+    async def bring_back(self, tx: Tx, rows: Sequence[Values]) -> list[str]:
+        """Insert rows that were removed, as they were and as missing; those whose id exists are left alone.
+
+        Returns the ids of those that came.
+        """
         known = {row["id"] for row in await self._store.by_ids(tx, [row["id"] for row in rows])}
         roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
         wanted = [
@@ -432,7 +435,8 @@ class TrackService:
             for row in rows
             if row["id"] not in known
         ]
-        return len(await self.add(tx, wanted, [serialise(row, roots[row["library_directory_id"]]) for row in wanted]))
+        added = await self.add(tx, wanted, [serialise(row, roots[row["library_directory_id"]]) for row in wanted])
+        return [row["id"] for row in added]
 
     async def file_history(self, track_id: str, limit: int) -> list[dict[str, Any]]:
         """What happened to a track's file, latest first, `at` in Unix milliseconds; raises `NotFound`."""

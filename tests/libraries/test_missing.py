@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support import sound
 from tests.support.application import Running
+from tests.support.replay import assert_replays
 
 
 async def tracks(mismo: Running, **params: Any) -> list[dict[str, Any]]:
@@ -62,14 +63,60 @@ async def test_cleanup_removes_only_files_missing_for_long_and_restore_brings_th
     assert (done["matched"], done["removed"]) == (2, 2)
     assert [track["file_name"] for track in await tracks(mismo)] == ["stays.mp3"]
     back = (await mismo.client.post(f"{url}/restore", {"backup": done["backup"]}))["data"]
-    assert back == {"restored": 2}
+    assert back["restored"] == 2
     assert await tracks(mismo) == snapshot
     again = (await mismo.client.post(f"{url}/restore", {"backup": done["backup"]}))["data"]
-    assert again == {"restored": 0}
+    assert again["restored"] == 0
     sound.mp3(music / "elsewhere.mp3", "one", TIT2="one")
     await mismo.scanned(directory["id"])
     (found,) = [track for track in await tracks(mismo, is_missing=False) if track["id"] == before[0]["id"]]
     assert (found["relative_path"], found["rating"], found["title"]) == ("elsewhere.mp3", 5, "Corrected")
+
+
+async def test_cleanup_and_restore_keep_cues_plays_list_entries_and_history(mismo: Running, music: Path) -> None:
+    for name in ("one", "two", "three"):
+        sound.mp3(music / f"{name}.mp3", name, TIT2=name)
+    client = mismo.client
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    sound.retag(music / "one.mp3", TIT2="1")
+    await mismo.scanned(directory["id"])
+    one, three, two = (track["id"] for track in await tracks(mismo))
+    wanted = {"type": "static", "name": "x", "track_ids": [two, one, three, one]}
+    playlist = (await client.post("/api/playlists", wanted, status=201))["data"]
+    entries = f"/api/playlists/{playlist['id']}/tracks"
+    await client.put(f"{entries}/{one}", {"notes": "from the drop", "rating_in_context": 4})
+    await client.put(f"/api/tracks/{one}/hot-cues/2", {"position": 1.5, "name": "drop", "color": "#FF0000"})
+    for event in ("start", "complete"):
+        await client.post(f"/api/tracks/{one}/playback", {"event": event, "deck": "A"})
+    (music / "one.mp3").unlink()
+    await mismo.scanned(directory["id"])
+
+    async def everything() -> list[Any]:
+        of_one = (f"/api/tracks/{one}/hot-cues", f"/api/tracks/{one}/history", f"/api/tracks/{one}")
+        return [(await client.get(path))["data"] for path in (entries, *of_one)]
+
+    before = await everything()
+    url = f"/api/library/directories/{directory['id']}"
+    kept = (await client.post(f"{url}/cleanup", {"remove_missing_older_than_days": 0}))["data"]
+    assert (kept["kept"], kept["removed"]) == (1, 0)
+    body = {"remove_missing_older_than_days": 0, "keep_playlists_intact": False}
+    async with mismo.socket("playlist:track:removed") as socket:
+        done = (await client.post(f"{url}/cleanup", body))["data"]
+        await socket.named("playlist:track:removed")
+    assert done["removed"] == 1
+    assert [entry["track_id"] for entry in (await client.get(entries))["data"]] == [two, three]
+    async with assert_replays(mismo):
+        back = (await client.post(f"{url}/restore", {"backup": done["backup"]}))["data"]
+    assert (back["restored"], back["entries"], back["cues"]) == (1, 2, 1)
+    assert await everything() == before
+    again = (await client.post(f"{url}/restore", {"backup": done["backup"]}))["data"]
+    assert set(again.values()) == {0}
+    assert await everything() == before
+    done = (await client.post(f"{url}/cleanup", body))["data"]
+    await client.delete(f"/api/playlists/{playlist['id']}")
+    back = (await client.post(f"{url}/restore", {"backup": done["backup"]}))["data"]
+    assert (back["restored"], back["entries"], back["cues"]) == (1, 0, 1)
 
 
 async def test_backup_is_named_and_never_a_path(mismo: Running, music: Path) -> None:

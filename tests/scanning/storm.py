@@ -127,7 +127,8 @@ class Storm:
                 assert track["file_path"] not in present, f"two tracks at {track['file_path']}"
                 present[track["file_path"]] = track["id"]
         reachable = self.disk.reachable()
-        assert sorted(present) == sorted(shown(file.path) for file in reachable)
+        wanted = {shown(file.path) for file in reachable}
+        assert present.keys() == wanted, f"only in the library: {present.keys() - wanted}, not: {wanted - present.keys()}"
         before = {file: file.track_id for file in self.disk.files}
         for file in reachable:
             file.track_id, file.seen_at = present[shown(file.path)], file.path
