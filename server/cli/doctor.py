@@ -13,19 +13,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from server import errors
+from server.cli.lock import AlreadyRunning, only_one
 from server.cli.opened import existing
 from server.cli.output import is_terminal, say, say_json
 from server.config import Config
 from server.db.database import Database, Dialect
 from server.db.migrate import applied, available
 from server.libraries import availability, store
+from server.libraries.model import LibraryDirectory
 from server.libraries.mounts import mount_of, read_mounts
+from server.watching import inotify
 
 NAME = "doctor"
 HELP = "check what Mismo needs, a line each; exit 1 on a problem"
 EXAMPLE = "mismo doctor"
 _FREE_BYTES = 500 * 1024 * 1024
-_INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
 _INOTIFY_WANTED = 65536
 _TOOLS = {"pg_dump": "backups of a PostgreSQL database"}
 
@@ -60,7 +62,8 @@ async def _look(config: Config) -> AsyncIterator[Finding]:
             state = await _database(config, database)
             yield state
             if state.state != "problem":
-                async for finding in _directories(database):
+                is_served = _is_served(config)
+                async for finding in _directories(database, is_served=is_served):
                     yield finding
     except (errors.StartupError, errors.MismoError) as error:
         # A fresh machine has no database yet, and that is no fault.
@@ -106,7 +109,18 @@ async def _damage(database: Database) -> str | None:
     return None if said == "ok" else said
 
 
-async def _directories(database: Database) -> AsyncIterator[Finding]:
+def _is_served(config: Config) -> bool | None:
+    """Whether a server works on the database; None when that can't be told."""
+    if config.is_postgres:
+        return None
+    try:
+        with only_one(config):
+            return False
+    except AlreadyRunning:
+        return True
+
+
+async def _directories(database: Database, *, is_served: bool | None) -> AsyncIterator[Finding]:
     mounts = read_mounts()
     for directory in await store.all_directories(database.direct):
         seen = availability.probe(directory.path, directory.fingerprint)
@@ -118,6 +132,19 @@ async def _directories(database: Database) -> AsyncIterator[Finding]:
         else:
             state = "note" if directory.is_removable else "problem"
             yield Finding("directory", state, f"{where}: {seen.reason}")
+        yield _watching(directory, is_served=is_served)
+
+
+def _watching(directory: LibraryDirectory, *, is_served: bool | None) -> Finding:
+    """How the server follows a directory, as it has noted: what a killed one has noted says nothing."""
+    path = directory.readable_path
+    if not directory.watch or not directory.is_active:
+        return Finding("watching", "ok", f"{path}: off, as set")
+    if is_served is False:
+        return Finding("watching", "ok", f"{path}: off, no server is running")
+    detail = f" ({directory.watch_detail})" if directory.watch_detail else ""
+    state = "ok" if directory.watch_state == "watching" else "note"
+    return Finding("watching", state, f"{path}: {directory.watch_state}{detail}")
 
 
 def _space(name: str, path: Path) -> Finding:
@@ -128,12 +155,16 @@ def _space(name: str, path: Path) -> Finding:
 
 
 def _inotify() -> Finding:
-    try:
-        limit = int(_INOTIFY.read_text())
-    except (OSError, ValueError):
+    usage = inotify.usage()
+    if usage is None:
         return Finding("inotify", "note", "not available here; directories are polled instead")
-    state = "ok" if limit >= _INOTIFY_WANTED else "note"
-    return Finding("inotify", state, f"{limit} watches (fs.inotify.max_user_watches)")
+    state = "note" if usage.is_scarce or usage.max_watches < _INOTIFY_WANTED else "ok"
+    watches = f"{usage.watches} of {usage.max_watches} watches (fs.inotify.max_user_watches)"
+    return Finding(
+        "inotify",
+        state,
+        f"{watches}, {usage.instances} of {usage.max_instances} instances (fs.inotify.max_user_instances) are in use",
+    )
 
 
 def _server(name: str, url: str) -> Finding:

@@ -29,6 +29,7 @@ LOOK_SECONDS = 0.1
 LONG_LOOK_SHARE = 4  # looking takes at most a quarter of the time, however many files wait
 BUSY_SECONDS = 0.5
 RETRY_SECONDS = 30.0
+EXHAUSTED = "the limit of inotify watches is reached (fs.inotify.max_user_watches)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ class Follow:
         async with contextlib.aclosing(stream) as heard:  # type: ignore[type-var] # a generator, as all of them are
             async for news in heard:
                 if not news:
+                    if not is_polling and await self._is_exhausted(b""):
+                        raise CannotWatch(EXHAUSTED)  # some folders are heard of, and nobody said which aren't
+                    if is_polling and self.state is WatchState.WATCHING:
+                        self._parts.add(WHOLE)  # what changed between the two was heard by neither
+                        self._stirred.set()
                     await self._set_state(WatchState.POLLING if is_polling else WatchState.WATCHING, self._must_poll)
                     continue
                 await self.take(news)
@@ -125,9 +131,11 @@ class Follow:
         self._stirred.set()
         new = [item.path for item in paths if item.is_new and item.path in folders]
         if new and self._must_poll is None:
-            folder = os.path.join(self.directory.path, new[0])
-            if await self._at_root(inotify.is_exhausted, folder):
-                self._must_poll = "the limit of inotify watches is reached (fs.inotify.max_user_watches)"
+            if await self._is_exhausted(new[0]):
+                self._must_poll = EXHAUSTED
+
+    async def _is_exhausted(self, folder: bytes) -> bool:
+        return await self._at_root(inotify.is_exhausted, os.path.join(self.directory.path, folder))
 
     # -- coming to rest
 

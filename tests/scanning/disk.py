@@ -229,12 +229,13 @@ class Disk:
                 self.touched.add(file)
 
     def _close(self) -> None:
-        """Make a folder unreadable, of files that are as they were last seen."""
+        """Make a folder unreadable, of files that are as they were last seen; none has left it since."""
         free = set(self._free())
         folders = sorted({file.path.parent for file in free} - set(self.roots))
         for folder in self.random.sample(folders, len(folders)):
             inside = [file for file in self.files if folder in file.path.parents]
-            if free.issuperset(inside) and all(file.seen_at == file.path for file in inside):
+            has_changed = any(file.seen_at is not None and folder in file.seen_at.parents for file in self.touched)
+            if not has_changed and free.issuperset(inside) and all(file.seen_at == file.path for file in inside):
                 folder.chmod(0)
                 self.closed[folder] = inside
                 self.touched.update(inside)

@@ -31,6 +31,8 @@ class Life:
 
     def __init__(self, database_url: str, folder: Path, session: aiohttp.ClientSession, chance: random.Random):
         self._program = Program(database_url, folder)
+        # PostgreSQL's socket may lie where only its own user comes.
+        self._before_start = _obey_permissions if database_url.startswith("sqlite") else None
         self._session = session
         self._chance = chance
         self._process: asyncio.subprocess.Process | None = None
@@ -45,7 +47,7 @@ class Life:
         with self._errors.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "server", "serve", "--port", "0", cwd="/", stdin=DEVNULL, stdout=PIPE,
-                stderr=errors, env=self._program.environment(LOG_LEVEL="warning"), preexec_fn=_obey_permissions,
+                stderr=errors, env=self._program.environment(LOG_LEVEL="warning"), preexec_fn=self._before_start,
             )  # fmt: skip
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_SECONDS):

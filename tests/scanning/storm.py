@@ -128,7 +128,7 @@ class Storm:
                 present[track["file_path"]] = track["id"]
         reachable = self.disk.reachable()
         wanted = {shown(file.path) for file in reachable}
-        assert present.keys() == wanted, f"only in the library: {present.keys() - wanted}, not: {wanted - present.keys()}"
+        assert present.keys() == wanted, f"surplus: {present.keys() - wanted}, lacking: {wanted - present.keys()}"
         before = {file: file.track_id for file in self.disk.files}
         for file in reachable:
             file.track_id, file.seen_at = present[shown(file.path)], file.path
