@@ -28,3 +28,22 @@ def percentile(values: list[float], share: float) -> float:
     """The value below which a share (0-1) of the values lies; nearest rank."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def bytes_read(pid: int) -> int:
+    """What the children of a process (the server's readers) have read so far, from disk or cache."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if f"PPid:\t{pid}\n" in status.read_text():
+                total += _read_by(status.parent) + bytes_read(int(status.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def _read_by(process: Path) -> int:
+    for line in (process / "io").read_text().splitlines():
+        if line.startswith("rchar:"):
+            return int(line.split()[1])
+    return 0

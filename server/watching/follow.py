@@ -130,9 +130,8 @@ class Follow:
                 self._parts.add(Part(item.path))  # it may have been a folder, and all in it is gone
         self._stirred.set()
         new = [item.path for item in paths if item.is_new and item.path in folders]
-        if new and self._must_poll is None:
-            if await self._is_exhausted(new[0]):
-                self._must_poll = EXHAUSTED
+        if new and self._must_poll is None and await self._is_exhausted(new[0]):
+            self._must_poll = EXHAUSTED
 
     async def _is_exhausted(self, folder: bytes) -> bool:
         return await self._at_root(inotify.is_exhausted, os.path.join(self.directory.path, folder))

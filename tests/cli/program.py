@@ -42,8 +42,8 @@ class Program:
         self, *arguments: str, settings: Mapping[str, str] | None = None, out: int = PIPE
     ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *self.within, sys.executable, "-m", "server", *arguments, cwd=self.folder, env=self.environment(**(settings or {})),
-            stdin=DEVNULL, stdout=out, stderr=PIPE,
+            *self.within, sys.executable, "-m", "server", *arguments, cwd=self.folder,
+            env=self.environment(**(settings or {})), stdin=DEVNULL, stdout=out, stderr=PIPE,
         )  # fmt: skip
 
     async def run(self, *arguments: str, **settings: str) -> Result:

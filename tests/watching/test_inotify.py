@@ -14,9 +14,11 @@ import orjson
 import pytest
 
 from tests.cli.program import Program
+from tests.conftest import IS_POSTGRES
 from tests.support import sound
 from tests.support.websocket import Socket
 
+pytestmark = pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: another user namespace can't connect to it")
 _LIMIT = 30
 # A user namespace has limits of its own (user_namespaces(7)).
 _FEW_WATCHES = (
@@ -44,8 +46,9 @@ class Followed:
 
     async def state(self, state: str) -> None:
         await self.socket.until(
-            lambda event: event["event"] == "library:directory:updated"
-            and event["data"]["directory"]["watch_state"] == state
+            lambda event: (
+                event["event"] == "library:directory:updated" and event["data"]["directory"]["watch_state"] == state
+            )
         )
 
     async def arrived(self, count: int) -> list[str]:
