@@ -348,9 +348,7 @@ class ScanRun:
             return
         paths = {row["pk"]: row["path"] for row in absent}
         present = await self._answer(
-            partial(
-                handover.successors, absent, tools.database, tools.tracks, tools.libraries, tools.file_system
-            )
+            partial(handover.successors, absent, tools.database, tools.tracks, tools.libraries, tools.file_system)
         )
 
         async def mark(tx: Tx) -> Counts:

@@ -12,7 +12,8 @@ from server import errors, ids, log, paths
 from server.db.database import to_the_end
 from server.db.uow import Transaction
 from server.events.bus import Bus
-from server.events.model import Event
+from server.events.model import Entry, Event, Transient
+from server.libraries.events import MediaConnected
 from server.libraries.in_flight import InFlight
 from server.libraries.model import ScanStatus
 from server.libraries.service import DirectoryUnavailable
@@ -82,6 +83,19 @@ class ScanService:
         self._signals = bus.signals
         self._signals.on(SIGNAL, lambda _: self._wake.set())
         self._finished = asyncio.Condition()
+        self._returned: set[str] = set()  # directories whose drive came back while they were scanned
+        bus.attach(self)
+
+    # -- hearing of drives
+
+    def recorded(self, entries: Sequence[Entry]) -> None:
+        """A scan that is at work may have passed, in vain, what can be read again: another one will follow it."""
+        busy = {running.run.directory.id for running in self._running.values()}
+        returned = {entry.data["directory"]["id"] for entry in entries if entry.name == MediaConnected.name}
+        self._returned |= busy & returned
+
+    def transient(self, event: Transient, ts: int) -> None:
+        """Progress is no change."""
 
     # -- the verbs
 
@@ -328,10 +342,19 @@ class ScanService:
                 raise
             logger.warning("scan failed", scan=scan.id, error=str(error))
             await self._close(run, State.FAILED, events.ScanFailed, str(error))
+            await self._follow_return(run.directory.id)
         else:
             await self._close(run, State.COMPLETE, events.ScanComplete)
+            await self._follow_return(run.directory.id)
             with contextlib.suppress(errors.Unavailable, errors.DiskFull):  # the next one does it
                 await self.tools.database.optimize()
+
+    async def _follow_return(self, directory_id: str) -> None:
+        if directory_id in self._returned:
+            self._returned.discard(directory_id)
+            # Another one may have been started already, or the drive may have gone again.
+            with contextlib.suppress(errors.Conflict, errors.NotFound, errors.Unavailable, errors.DiskFull):
+                await self.start(directory_id)
 
     async def _close(
         self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None, *, is_patient: bool = True

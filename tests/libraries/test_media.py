@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from server.config import Config
+from tests.libraries.remounting import loop
 from tests.support import sound
 from tests.support.application import Running, running
 from tests.support.tmpfs import Drive, drive, needs_mounting
@@ -197,6 +198,10 @@ async def test_file_that_had_gone_before_its_drive_went_may_come_back_elsewhere(
         assert (after["id"], after["is_missing"]) == (before["id"], False)
         usb.plug()
         await socket.named("library:media:connected")
+
+
+async def test_drive_that_goes_and_comes_again_and_again_changes_nothing(mismo: Running, usb: Drive) -> None:
+    assert len(await loop(mismo, usb, 4)) == 4
 
 
 async def test_tracks_go_and_come_without_a_row_being_written(

@@ -45,6 +45,7 @@ class Storm:
     settlings: int = 0
     _copy: Copy = field(default_factory=dict)
     _since: int = 0
+    _present: set[str] = field(default_factory=set)  # tracks, at the last settling
     _old: tuple[int, Copy] | None = None
     _doubted: dict[int, frozenset[str]] = field(default_factory=dict)  # audio → its tracks when the doubt began
 
@@ -105,11 +106,12 @@ class Storm:
                 break
         await self.life.quiet()
         self.settlings += 1
-        tracks = {track["id"]: track for track in await self._all("/api/tracks")}
+        tracks = await self._at_rest()
         self._compare(tracks)
         await self._compare_playlist()
         await self._compare_copies(tracks)
         await self._use(tracks)
+        self._present = {track["id"] for track in tracks.values() if not track["is_missing"]}
         self.disk.begin_round()
 
     # -- comparing
@@ -179,7 +181,7 @@ class Storm:
     def _compare_ages(self, audio: int, ids: set[str], before: dict[File, str | None]) -> None:
         """A track whose file went isn't missing while a later copy is there that nobody has used."""
         was = {track_id for file, track_id in before.items() if file.audio == audio and track_id is not None}
-        gone = {track_id for track_id in self.ids[audio] - ids if track_id in self._present_before}
+        gone = {track_id for track_id in self.ids[audio] - ids if track_id in self._present}
         for file in self.disk.files:
             untouched = file.audio == audio and file not in self.disk.touched
             if untouched and file.track_id in was and not self._is_used(file.track_id):
@@ -189,16 +191,21 @@ class Storm:
     def _is_used(self, track_id: str | None) -> bool:
         return track_id in self.ratings or track_id in self.listed
 
-    @property
-    def _present_before(self) -> set[str]:
-        return {track["id"] for track in self._copy.values() if not track["is_missing"]}
-
     async def _compare_playlist(self) -> None:
         entries = await self._all(f"/api/playlists/{self.playlist}/tracks")
         assert [entry["track_id"] for entry in entries] == self.listed
 
-    async def _compare_copies(self, tracks: dict[str, dict[str, Any]]) -> None:
-        """An old copy and its delta pages, or the events, are a fresh copy."""
+    async def _at_rest(self) -> dict[str, dict[str, Any]]:
+        """All tracks; no number of the log, which also says what the server did by itself (duplicates), is later."""
+        while True:
+            await self._follow()
+            tracks = {track["id"]: track for track in await self._all("/api/tracks")}
+            if not await self._follow():
+                return tracks
+
+    async def _follow(self) -> bool:
+        """Bring the copy up to date by small pages of the delta; whether anything has changed."""
+        before = self._since
         while True:
             page = await self.life.call("GET", f"/api/library?since={self._since}&limit=7")
             for track in (*page["added"], *page["updated"]):
@@ -207,8 +214,12 @@ class Storm:
                 self._copy.pop(track_id)
             self._since = page["seq"]
             if not page["has_more"]:
-                break
-        assert self._copy == tracks
+                return self._since != before
+
+    async def _compare_copies(self, tracks: dict[str, dict[str, Any]]) -> None:
+        """An old copy and its delta pages, or the events, are a fresh copy."""
+        differing = [(self._copy.get(id_), tracks.get(id_)) for id_ in self._copy.keys() | tracks.keys()]
+        assert self._copy == tracks, [pair for pair in differing if pair[0] != pair[1]]
         if self.disk.out():
             return  # while a drive is away its tracks read otherwise, and no event of each tells so
         if self._old is not None:

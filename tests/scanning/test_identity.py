@@ -27,7 +27,7 @@ async def test_library_equals_a_model_of_it_whatever_happens(
     database_url: str, tmp_path: Path, seed: int, mounting: bool | None
 ) -> None:
     done = await rage(database_url, tmp_path, seed, 60, mounting=mounting)
-    assert done["settlings"] > 5
+    assert done["settlings"] >= 4
 
 
 async def test_swapped_files_keep_their_tracks(mismo: Running, music: Path) -> None:
