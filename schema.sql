@@ -562,5 +562,9 @@ CREATE TABLE engine_decks (
     started_at INTEGER,
     on_air_ms INTEGER NOT NULL,
     has_counted INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    -- Whether a deck played when it was stored, where in its track (s), and up to when (Unix ms) its time on air is counted.
+    is_playing INTEGER NOT NULL DEFAULT 0,
+    position REAL,
+    since INTEGER
 );

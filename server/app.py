@@ -43,7 +43,9 @@ from server.duplicates.suggesting import Suggester
 from server.duties import Duties, Duty
 from server.engine import routes as engine_routes
 from server.engine.info import TrackInfo
+from server.engine.journal import Journal
 from server.engine.link import EngineLink
+from server.engine.pace import Pace as EnginePace
 from server.engine.service import EngineService
 from server.events.bus import Bus
 from server.events.log import EventLog
@@ -145,7 +147,11 @@ def open_database(config: Config) -> Database:
 
 
 async def build(
-    config: Config, database: Database, clock: Clock | None = None, analysis_pace: Pace | None = None
+    config: Config,
+    database: Database,
+    clock: Clock | None = None,
+    analysis_pace: Pace | None = None,
+    engine_pace: EnginePace | None = None,
 ) -> App:
     """Make every object, on an opened and migrated database. Raises `StartupError`."""
     clock = clock or SystemClock()
@@ -192,14 +198,14 @@ async def build(
     link = EngineLink(
         config.audio_server_ws_url,
         config.audio_server_auth_token,
-        config.audio_server_reconnect_delay / 1000,
-        config.audio_server_max_reconnect_delay / 1000,
         bus,
+        engine_pace
+        or EnginePace(config.audio_server_reconnect_delay / 1000, config.audio_server_max_reconnect_delay / 1000),
     )
-    track_info = TrackInfo(tracks, analysis.service, cues, file_system, config.audio_server_key_format)
+    track_info = TrackInfo(database, analysis.service, file_system, config.audio_server_key_format)
     engine = EngineService(
-        link=link, info=track_info, analyses=analysis.service, cues=cues, plays=plays, playlists=playlists,
-        settings=settings, bus=bus, uow=uow, database=database, clock=clock,
+        link=link, info=track_info, analyses=analysis.service, cues=cues,
+        journal=Journal(plays, playlists, settings, uow, database, clock), bus=bus,
     )  # fmt: skip
     hub.serve_resource("track", tracks.resources)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from server.analysis.finding import Finding
 from server.analysis.stage import Stage, Status
 from server.analysis.waveform import Waveform
-from server.db.database import Connection, Dialect
+from server.db.database import Connection, Dialect, Row
 
+Beats: TypeAlias = "tuple[array[float], array[float]]"
 Found = dict[Stage, tuple[Status, Mapping[str, Any], int]]
 
 
@@ -120,13 +121,16 @@ async def with_stage(connection: Connection, stage: Stage, after: str, limit: in
     )
 
 
-async def beats(connection: Connection, audio_hash: str) -> tuple[array[float], array[float]] | None:
+BEATS = "SELECT beats, downbeats FROM analysis_beats WHERE audio_hash = :hash"
+
+
+async def beats(connection: Connection, audio_hash: str) -> Beats | None:
     """Beats and downbeats in seconds; None when the audio isn't analysed."""
-    row = await connection.fetch_one(
-        "SELECT beats, downbeats FROM analysis_beats WHERE audio_hash = :hash",
-        {"hash": audio_hash},
-    )
-    return None if row is None else (_unpacked(row["beats"]), _unpacked(row["downbeats"]))
+    return unpacked_beats(await connection.fetch_all(BEATS, {"hash": audio_hash}))
+
+
+def unpacked_beats(rows: Sequence[Row]) -> Beats | None:
+    return (_unpacked(rows[0][0]), _unpacked(rows[0][1])) if rows else None
 
 
 async def waveforms(connection: Connection, audio_hash: str, zoom: int | None) -> list[Waveform]:

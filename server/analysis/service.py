@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server import errors
-from server.analysis import intake, job_store
+from server.analysis import intake, job_store, result_store
 from server.analysis import job as jobs
 from server.analysis.broker import Broker
 from server.analysis.client import Away
@@ -18,7 +18,7 @@ from server.analysis.result_store import Found
 from server.analysis.stage import Stage
 from server.analysis.stems import StemCache, Stems, StemsNotReady
 from server.analysis.waveform import Waveform
-from server.db.database import Row
+from server.db.database import Params, Row
 from server.db.sql import Where
 from server.events.bus import Bus
 from server.events.log import EventLog
@@ -234,9 +234,15 @@ class AnalysisService:
             raise await self._not_ready(BeatsNotReady, row)
         return found
 
-    async def beats_of(self, audio_hash: str) -> tuple[array[float], array[float]] | None:
+    @staticmethod
+    def beats_query(audio_hash: str) -> tuple[str, Params]:
+        """For `Database.fetch_at_once`; its rows are read by `beats_in`."""
+        return result_store.BEATS, {"hash": audio_hash}
+
+    @staticmethod
+    def beats_in(rows: Sequence[Row]) -> tuple[array[float], array[float]] | None:
         """Beats and downbeats of an audio, in seconds; None when it isn't analysed yet."""
-        return await self._queue.results.beats(audio_hash)
+        return result_store.unpacked_beats(rows)
 
     async def waveforms(self, track_id: str, zoom: int | None = None) -> tuple[str, list[Waveform]]:
         """The audio hash and its waveforms, at one zoom level or at all. Raises `NotFound`, `WaveformNotReady`."""

@@ -28,6 +28,10 @@ class Row(Protocol):
     def keys(self) -> Any: ...
 
 
+# One of several queries in a row: made from the rows of those before it; None when there is nothing to ask.
+Query = Callable[[Sequence[Sequence[Row]]], tuple[str, Params] | None]
+
+
 class Connection(abc.ABC):
     """What a store gets: it runs statements and knows nothing of transactions.
 
@@ -106,6 +110,10 @@ class Database(abc.ABC):
     @abc.abstractmethod
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         """One query outside any transaction: the fastest way to read."""
+
+    @abc.abstractmethod
+    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
+        """Several queries in one go, ahead of all other reading: for answers that somebody on a stage waits for."""
 
     @abc.abstractmethod
     async def backup(self, target: str) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, Session, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Query, Row, Session, transaction
 from server.db.postgres_errors import translated as _translated
 from server.db.postgres_lock import locked
 from server.db.postgres_session import PostgresSession
@@ -111,6 +111,14 @@ class PostgresDatabase(Database):
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._connection() as connection:
             return await connection.fetch_all(sql, params)
+
+    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
+        found: list[Sequence[Row]] = []
+        async with self._connection() as connection:
+            for query in queries:
+                asked = query(found)
+                found.append([] if asked is None else await connection.fetch_all(*asked))
+        return found
 
     async def backup(self, target: str) -> None:
         dump = shutil.which("pg_dump")

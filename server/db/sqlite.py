@@ -14,7 +14,7 @@ import orjson
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Row, Session, transaction
+from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Query, Row, Session, transaction
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
@@ -73,6 +73,10 @@ class SqliteConnection(Connection):
         rows: Sequence[Row] = await self._hop(_fetch_all, *_prepare(sql, params))
         return rows
 
+    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
+        found: list[Sequence[Row]] = await self._hop(_fetch_at_once, queries)
+        return found
+
     async def execute(self, sql: str, params: Params | None = None) -> int:
         count: int = await self._hop(_execute, *_prepare(sql, params))
         return count
@@ -100,6 +104,14 @@ class SqliteConnection(Connection):
 
 def _fetch_all(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
     return connection.execute(sql, values).fetchall()
+
+
+def _fetch_at_once(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[Sequence[Row]]:
+    found: list[Sequence[Row]] = []
+    for query in queries:
+        asked = query(found)
+        found.append([] if asked is None else _fetch_all(connection, *_prepare(*asked)))
+    return found
 
 
 def _execute(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> int:
@@ -139,6 +151,9 @@ class SqliteDatabase(Database):
         self._writer: SqliteConnection | None = None
         self._turn = asyncio.Lock()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
+        # Whoever is in a hurry doesn't wait for a reader that is busy with something long.
+        self._hurried: SqliteConnection | None = None
+        self._hurry = asyncio.Lock()
         self._open: list[aiosqlite.Connection] = []
 
     async def open(self) -> None:
@@ -146,12 +161,16 @@ class SqliteDatabase(Database):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = SqliteConnection(await self._connect())
             for _ in range(self._reader_count):
-                reader = SqliteConnection(await self._connect())
-                await reader.execute("PRAGMA query_only = ON")
-                self._readers.put_nowait(reader)
+                self._readers.put_nowait(await self._new_reader())
+            self._hurried = await self._new_reader()
         except (sqlite3.DatabaseError, OSError, errors.MismoError) as error:
             await self.close()
             raise errors.StartupError(f"can't open the database {self.path}: {error}") from error
+
+    async def _new_reader(self) -> SqliteConnection:
+        reader = SqliteConnection(await self._connect())
+        await reader.execute("PRAGMA query_only = ON")
+        return reader
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
@@ -169,7 +188,7 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         async with self._turn:  # who writes now comes to its end
-            self._writer = None
+            self._writer = self._hurried = None
             while self._open:
                 await self._open.pop().close()
 
@@ -202,6 +221,12 @@ class SqliteDatabase(Database):
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._reader() as reader:
             return await reader.fetch_all(sql, params)
+
+    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
+        async with self._hurry:
+            if self._hurried is None:
+                raise errors.DatabaseDown
+            return await self._hurried.fetch_at_once(queries)
 
     async def backup(self, target: str) -> None:
         async with self._reader() as reader:

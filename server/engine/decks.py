@@ -16,7 +16,10 @@ class Moment(StrEnum):
 
 @dataclass(slots=True)
 class Deck:
-    """One deck. `on_air_ms` is how long its track has really played since it was loaded."""
+    """One deck. `on_air_ms` is how long its track has really played since it was loaded, up to the moment `since`.
+
+    `was_away`: nothing was heard of it for a while, because the link was down or Mismo was.
+    """
 
     name: str
     track_id: str | None = None
@@ -26,6 +29,23 @@ class Deck:
     since: int | None = None
     started_at: int | None = None
     has_counted: bool = False
+    was_away: bool = False
+
+    def advance(self, now: int, position: float | None) -> None:
+        """Add what was on air since the last time; `position` (s) is where the deck is now.
+
+        Over a time when nothing was heard of it, a deck played no longer than its position moved on: it may have been
+        paused, or have been given the same track again.
+        """
+        if self.since is not None:
+            passed = max(0, now - self.since)
+            if self.was_away:
+                moved = None if position is None or self.position is None else position - self.position
+                passed = min(passed, 0 if moved is None else max(0, round(moved * 1000)))
+            self.on_air_ms += passed
+            self.since = now
+        self.was_away = False
+        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,17 @@ class Decks:
         self.decks[name] = Deck(name, track_id)
         return plays
 
+    def emptied(self, name: str, now: int) -> list[Play]:
+        """Something that is no track of the library was put on a deck."""
+        plays = self._stop(self._deck(name), now)
+        self.decks[name] = Deck(name)
+        return plays
+
+    def lost(self) -> None:
+        """Nothing is heard of the decks from now on."""
+        for deck in self.decks.values():
+            deck.was_away = True
+
     def track_on(self, name: str) -> str | None:
         deck = self.decks.get(name)
         return deck.track_id if deck is not None else None
@@ -71,18 +102,13 @@ class Decks:
         if track_id is not None and track_id != deck.track_id:
             plays += self.loaded(name, track_id, now)
             deck = self.decks[name]
-        deck.position = position
-        if deck.since is not None:
-            deck.on_air_ms += now - deck.since
-            deck.since = now
+        deck.advance(now, position)
         if is_playing and not deck.is_playing:
             deck.since = now
             if deck.started_at is None:
                 deck.started_at = now
                 plays += self._play(deck, Moment.STARTED, now)
-        if not deck.has_counted and deck.on_air_ms >= self.played_after_ms and deck.started_at is not None:
-            deck.has_counted = True
-            plays += self._play(deck, Moment.PLAYED, now)
+        plays += self._count(deck, now)
         if deck.is_playing and not is_playing:
             deck.since = None
             plays += self._play(deck, Moment.STOPPED, now)
@@ -95,9 +121,14 @@ class Decks:
     def _stop(self, deck: Deck, now: int) -> list[Play]:
         if not deck.is_playing:
             return []
-        if deck.since is not None:
-            deck.on_air_ms += now - deck.since
-        return self._play(deck, Moment.STOPPED, now)
+        deck.advance(now, deck.position)
+        return [*self._count(deck, now), *self._play(deck, Moment.STOPPED, now)]
+
+    def _count(self, deck: Deck, now: int) -> list[Play]:
+        if deck.has_counted or deck.started_at is None or deck.on_air_ms < self.played_after_ms:
+            return []
+        deck.has_counted = True
+        return self._play(deck, Moment.PLAYED, now)
 
     @staticmethod
     def _play(deck: Deck, moment: Moment, now: int) -> list[Play]:

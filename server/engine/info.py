@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server import errors, ids, log
+from server import ids, log
 from server.analysis.service import AnalysisService, NotHashed
-from server.db.database import Row
+from server.db.database import Database, Params, Row
 from server.engine.messages import Refusal, answer, refusal
 from server.filesystem import FileSystem, Unresponsive
-from server.tracks.cues import CueService
+from server.tracks import playable
 from server.tracks.model import key_from_index
-from server.tracks.service import TrackService
 
 logger = log.get(__name__)
 _MODES = ("minor", "major")
@@ -31,52 +31,50 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A track that can be played: its row, its absolute path, and once it is analysed its beats and downbeats in s."""
+    """A track that can be played: its row, its absolute path and cues, and once it is analysed its beats, in s."""
 
     row: Row
-    path: str
+    path: bytes
+    cues: Sequence[Mapping[str, Any]]
     beats: tuple[array[float], array[float]] | None
 
 
 class TrackInfo:
-    def __init__(
-        self,
-        tracks: TrackService,
-        analyses: AnalysisService,
-        cues: CueService,
-        file_system: FileSystem,
-        key_format: str,
-    ):
+    def __init__(self, database: Database, analyses: AnalysisService, file_system: FileSystem, key_format: str):
         """`key_format` as AUDIO_SERVER_KEY_FORMAT: `name` for "Am", `number` for the tonic with C = 0."""
-        self._tracks = tracks
+        self._database = database
         self._analyses = analyses
-        self._cues = cues
         self._files = file_system
         self._key_format = key_format
 
-    async def find(self, track_id: str) -> Found:
+    async def find(self, track_id: Any) -> Found:
         """Look a track up, and its file on disk; raises `Refused`."""
-        if not ids.is_id(track_id):
+        if not isinstance(track_id, str) or not ids.is_id(track_id):
             raise Refused(Refusal.INVALID)
-        try:
-            row = await self._tracks.row(track_id)
-        except errors.NotFound:
-            raise Refused(Refusal.NOT_FOUND) from None
-        location = await self._tracks.location_of(row)
-        if row["missing_since"] is not None or location is None or location.unreachable_reason is not None:
+        # One hop to the database's thread and one to the file system's: each costs more than what is done there.
+        tracks, cues, beats = await self._database.fetch_at_once(
+            [lambda _: playable.track(track_id), lambda _: playable.cues(track_id), self._beats_of_first]
+        )
+        if not tracks:
+            raise Refused(Refusal.NOT_FOUND)
+        row = tracks[0]
+        root = row["root"]
+        if row["missing_since"] is not None or root is None or row["unreachable_reason"] is not None:
             raise Refused(Refusal.MISSING)
-        path = os.path.join(location.root, bytes(row["path"]))
+        path = os.path.join(bytes(root), bytes(row["path"]))
         try:
-            await self._files.call_at(location.root, _check_readable, path)
+            await self._files.call_at(bytes(root), _check_readable, path)
         except PermissionError:
             raise Refused(Refusal.DENIED) from None
         except (OSError, Unresponsive):
             raise Refused(Refusal.MISSING) from None
-        audio_hash = row["audio_hash"]
-        beats = await self._analyses.beats_of(audio_hash) if audio_hash else None
-        return Found(row, os.fsdecode(path), beats)
+        return Found(row, path, playable.merged_cues(cues), self._analyses.beats_in(beats))
 
-    async def content(self, found: Found) -> dict[str, Any]:
+    def _beats_of_first(self, found: Sequence[Sequence[Row]]) -> tuple[str, Params] | None:
+        audio_hash = found[0][0]["audio_hash"] if found[0] else None
+        return self._analyses.beats_query(audio_hash) if audio_hash else None
+
+    def content(self, found: Found) -> dict[str, Any]:
         """The reply's members for a track that is analysed."""
         assert found.beats is not None
         beats, downbeats = found.beats
@@ -84,7 +82,7 @@ class TrackInfo:
         key = None if row["key_index"] is None else key_from_index(row["key_index"])
         return {
             "trackId": row["id"],
-            "filePath": found.path,
+            **_named(found.path),
             "bpm": row["bpm"],
             "key": None if key is None else key.name if self._key_format == "name" else str(key.tonic),
             "mode": None if key is None else _MODES[key.mode],
@@ -94,7 +92,7 @@ class TrackInfo:
             "firstBeatOffset": row["first_beat_offset"],
             "firstPhraseBeatNo": row["first_phrase_beat_no"],
             "durationSeconds": row["duration_seconds"],
-            "hotCues": [cue_json(cue) for cue in await self._cues.merged(row["id"])],
+            "hotCues": [cue_json(cue) for cue in found.cues],
         }
 
     async def have_analysed(self, track_id: str) -> None:
@@ -107,14 +105,10 @@ class TrackInfo:
 
     async def first_beat_offset(self, track_id: str) -> float | None:
         """Seconds into the file; None when it isn't known."""
-        try:
-            row = await self._tracks.row(track_id)
-        except errors.NotFound:
-            return None
-        offset: float | None = row["first_beat_offset"]
-        return offset
+        (tracks,) = await self._database.fetch_at_once([lambda _: playable.track(track_id)])
+        return tracks[0]["first_beat_offset"] if tracks else None
 
-    async def answer(self, track_id: str, request_id: Any) -> tuple[dict[str, Any], bool]:
+    async def answer(self, track_id: Any, request_id: Any) -> tuple[dict[str, Any], bool]:
         """The reply to a request, and whether a full one is owed once the track is analysed."""
         try:
             found = await self.find(track_id)
@@ -123,7 +117,7 @@ class TrackInfo:
         if found.beats is None:
             await self.have_analysed(track_id)
             return refusal(Refusal.NOT_ANALYSED, request_id, track_id), True
-        return answer(request_id, await self.content(found)), False
+        return answer(request_id, self.content(found)), False
 
 
 def cue_json(cue: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +130,17 @@ def cue_json(cue: Mapping[str, Any]) -> dict[str, Any]:
         "name": cue["name"],
         "color": cue["color"],
     }
+
+
+def _named(path: bytes) -> dict[str, str]:
+    """A path in JSON. One that isn't UTF-8 can't be; then `filePathBytes` holds it whole, in Base64."""
+    try:
+        return {"filePath": path.decode()}
+    except UnicodeDecodeError:
+        return {
+            "filePath": path.decode(errors="replace"),
+            "filePathBytes": base64.b64encode(path).decode(),
+        }
 
 
 def _check_readable(path: bytes) -> None:

@@ -4,38 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import CloseCode
 
 from server import log
 from server.engine.events import EngineState
-from server.engine.messages import MAX_MESSAGE_BYTES, NotUnderstood, parse, refusal
+from server.engine.messages import MAX_MESSAGE_BYTES, REQUEST, NotUnderstood, parse, refusal
+from server.engine.pace import Backoff, Pace
 from server.events.bus import Bus
 
 logger = log.get(__name__)
 
-PING_SECONDS = 30.0
-PONG_SECONDS = 20.0
-OPEN_SECONDS = 10.0
-STABLE_SECONDS = 60.0
 MAX_AT_WORK = 256
+# Events wait here while one before them is written down; when it is full, the engine waits.
+MAX_EVENTS_WAITING = 1024
 # A whole frame this large is still read, so that the engine is told instead of cut off.
 _READ_LIMIT = 16 * MAX_MESSAGE_BYTES
+Content = Mapping[str, Any]
+
+
+class Peer:
+    """One connection to the engine: a reply goes over the one its request came by, or nowhere."""
+
+    def __init__(self, socket: ClientConnection):
+        self._socket = socket
+
+    async def send(self, message: Content) -> bool:
+        """Tell the engine something; False when this connection is over."""
+        # Made first: what can't be said in JSON is a fault of ours, not of the link.
+        text = orjson.dumps(message)
+        try:
+            await self._socket.send(text, text=True)
+        except ConnectionClosed:
+            return False
+        return True
 
 
 class Handler(Protocol):
-    """Answers what the engine asks; None where nothing is to be answered."""
+    """Who answers what the engine asks, and takes in what it says."""
 
-    async def handle(self, name: str, content: Mapping[str, Any]) -> Mapping[str, Any] | None: ...
+    async def answer(self, content: Content, peer: Peer) -> None:
+        """A `getTrackInfo`; others may be answered at the same time."""
 
-    async def disconnected(self) -> None:
-        """The link broke: what was promised over it will be asked for again."""
+    async def take(self, name: str, content: Content, peer: Peer) -> None:
+        """An event; one after the other, in the order they came."""
+
+    async def disconnected(self, peer: Peer) -> None:
+        """The connection broke: what was promised over it will be asked for again."""
 
 
 class EngineLink:
@@ -47,126 +68,137 @@ class EngineLink:
         self,
         url: str,
         token: str | None,
-        first_delay: float,
-        last_delay: float,
         bus: Bus,
+        pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ):
-        """`first_delay` and `last_delay` in seconds: how long to wait before connecting again, at first and at most."""
         self.url = url
         self.state = "disconnected"
-        self._token = token
-        self._first_delay = first_delay
-        self._last_delay = last_delay
-        self._bus = bus
-        self._sleep = sleep
-        self._socket: ClientConnection | None = None
+        self.pace = pace or Pace()
+        self.sleep = sleep
+        self.monotonic = monotonic
         self.handler: Handler | None = None
         # Set where several processes share a library: one of them talks to the engine.
         self.is_elsewhere: Callable[[], bool] = lambda: False
+        self._token = token
+        self._bus = bus
+        self._peer: Peer | None = None
 
-    @property
-    def is_connected(self) -> bool:
-        return self._socket is not None
-
-    async def send(self, message: Mapping[str, Any]) -> bool:
+    async def send(self, message: Content) -> bool:
         """Tell the engine something; False when the link is down."""
-        socket = self._socket
-        if socket is None:
-            return False
-        try:
-            await socket.send(orjson.dumps(message).decode())
-        except ConnectionClosed:
-            return False
-        return True
+        return self._peer is not None and await self._peer.send(message)
 
     async def run(self) -> None:
         if not self.url:
             return
-        delay = self._first_delay
+        backoff = Backoff(self.pace)
         while True:
-            opened_at = time.monotonic()
+            opened_at = self.monotonic()
             try:
-                await self._connected()
-                self._say("disconnected", "the engine closed the link")
-            except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError) as error:
-                self._say("disconnected", f"{type(error).__name__}: {error}")
-            except InvalidURI as error:
-                self._say("disconnected", str(error))
-                return
-            if time.monotonic() - opened_at > STABLE_SECONDS:
-                delay = self._first_delay
-            await self._sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 # jitter, not a secret
-            delay = min(delay * 2, self._last_delay)
+                async with self._opened() as socket:
+                    opened_at = self.monotonic()
+                    try:
+                        await self._serve(socket)
+                    except asyncio.CancelledError:
+                        await socket.close(CloseCode.GOING_AWAY)
+                        raise
+                reason = _closing(socket)
+            except (OSError, WebSocketException, ValueError) as error:
+                # ValueError: whoever answers there may send us on to what is no address.
+                reason = f"{type(error).__name__}: {error}"
+            was_up = self.state == "connected"
+            self._say("disconnected", reason)
+            await self.sleep(backoff.after(self.monotonic() - opened_at if was_up else 0))
 
-    async def _connected(self) -> None:
-        async with connect(
+    def _opened(self) -> connect:
+        return connect(
             self.url,
-            open_timeout=OPEN_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PONG_SECONDS,
+            open_timeout=self.pace.opening,
+            ping_interval=self.pace.ping,
+            ping_timeout=self.pace.pong,
             close_timeout=2,
             max_size=_READ_LIMIT,
             compression=None,
-        ) as socket:
-            identify = {"type": "appServerIdentify", **({"token": self._token} if self._token else {})}
-            await socket.send(orjson.dumps(identify).decode())
-            self._socket = socket
-            self._say("connected", None)
-            try:
-                await self._serve(socket)
-            finally:
-                self._socket = None
-                if self.handler is not None:
-                    await self.handler.disconnected()
+            proxy=None,  # the engine is near; a proxy for the web isn't the way to it
+        )
 
     async def _serve(self, socket: ClientConnection) -> None:
-        """Requests are answered at once, side by side; events in the order they come in."""
-        slots = asyncio.Semaphore(MAX_AT_WORK)
-        async with asyncio.TaskGroup() as group:
-            # Replies still being made when the link breaks end by themselves: there is nobody to send them to.
-            with contextlib.suppress(ConnectionClosed):
-                async for text in socket:
-                    await self._take(socket, text, group, slots)
-
-    async def _take(
-        self, socket: ClientConnection, text: str | bytes, group: asyncio.TaskGroup, slots: asyncio.Semaphore
-    ) -> None:
-        if len(text) > MAX_MESSAGE_BYTES:
-            await self._refuse(NotUnderstood(f"a message may have {MAX_MESSAGE_BYTES} bytes at most"))
+        """Say who calls, then take what comes, until the connection is over."""
+        peer = Peer(socket)
+        if not await peer.send({"type": "appServerIdentify", **({"token": self._token} if self._token else {})}):
             return
+        self._peer = peer
+        self._say("connected", None)
         try:
-            name, content = parse(text)
-        except NotUnderstood as error:
-            await self._refuse(error)
-            return
+            async with asyncio.TaskGroup() as group:
+                await self._read(socket, peer, group)
+        finally:
+            self._peer = None
+            if self.handler is not None:
+                await self.handler.disconnected(peer)
+
+    async def _read(self, socket: ClientConnection, peer: Peer, group: asyncio.TaskGroup) -> None:
+        """Requests are answered at once, side by side, and don't wait for the events before them to be written."""
+        slots = asyncio.Semaphore(MAX_AT_WORK)
+        events: asyncio.Queue[tuple[str, Content] | None] = asyncio.Queue(MAX_EVENTS_WAITING)
+        group.create_task(self._take_events(events, peer))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                # Bytes: text that isn't UTF-8 is a message like others that can't be read, and no end of the link.
+                data = await socket.recv(decode=False)
+                try:
+                    name, content = _understood(data)
+                except NotUnderstood as error:
+                    logger.warning("the engine sent something that isn't understood", reason=str(error))
+                    await peer.send(refusal(str(error), error.request_id))
+                    continue
+                if name == REQUEST:
+                    await slots.acquire()
+                    task = group.create_task(self._answer(content, peer))
+                    task.add_done_callback(lambda _: slots.release())
+                else:
+                    await events.put((name, content))
+        # What was said before the link broke still counts; replies in the making end by themselves.
+        await events.put(None)
+
+    async def _take_events(self, events: asyncio.Queue[tuple[str, Content] | None], peer: Peer) -> None:
+        while (event := await events.get()) is not None:
+            name, content = event
+            if self.handler is None:
+                continue
+            try:
+                await self.handler.take(name, content, peer)
+            except Exception:
+                await _failed(name, None, peer)
+
+    async def _answer(self, content: Content, peer: Peer) -> None:
         if self.handler is None:
             return
-        if name == "getTrackInfo":
-            await slots.acquire()
-            task = group.create_task(self._reply(socket, name, content))
-            task.add_done_callback(lambda _: slots.release())
-        else:
-            await self._reply(socket, name, content)
-
-    async def _reply(self, socket: ClientConnection, name: str, content: Mapping[str, Any]) -> None:
-        assert self.handler is not None
         try:
-            reply = await self.handler.handle(name, content)
+            await self.handler.answer(content, peer)
         except Exception:
-            # One request that goes wrong costs one reply, not the link in the middle of a set.
-            logger.exception("a request of the engine failed", request=name)
-            reply = refusal("Internal error", content.get("request_id"))
-        if reply is not None:
-            with contextlib.suppress(ConnectionClosed):
-                await socket.send(orjson.dumps(reply).decode())
-
-    async def _refuse(self, error: NotUnderstood) -> None:
-        logger.warning("the engine sent something that isn't understood", reason=str(error))
-        await self.send(refusal(str(error), error.request_id))
+            await _failed(REQUEST, content["request_id"], peer)
 
     def _say(self, state: str, detail: str | None) -> None:
         if state != self.state:
             logger.info("engine link", state=state, url=self.url, detail=detail)
         self.state = state
         self._bus.publish(EngineState(subject="engine", state=state, url=self.url, detail=detail))
+
+
+def _understood(data: bytes) -> tuple[str, Content]:
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise NotUnderstood(f"a message may have {MAX_MESSAGE_BYTES} bytes at most")
+    return parse(data)
+
+
+async def _failed(name: str, request_id: Any, peer: Peer) -> None:
+    """One message that goes wrong costs one reply, not the link in the middle of a set."""
+    logger.exception("a message of the engine couldn't be dealt with", message=name)
+    await peer.send(refusal("Internal error", request_id))
+
+
+def _closing(socket: ClientConnection) -> str:
+    reason = socket.close_reason
+    return f"the link was closed ({socket.close_code}{f': {reason}' if reason else ''})"

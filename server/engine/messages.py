@@ -10,7 +10,10 @@ from typing import Any
 import orjson
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
+from server import ids
+
 MAX_MESSAGE_BYTES = 1024 * 1024
+REQUEST = "getTrackInfo"
 _ECHOED = 256
 
 
@@ -43,23 +46,35 @@ class _Message(Schema):
         unknown = INCLUDE
 
 
+def _is_id(value: str) -> None:
+    if not ids.is_id(value):
+        raise ValidationError(Refusal.INVALID.value)
+
+
+def _is_name(value: str) -> None:
+    if not value.isprintable():
+        raise ValidationError("must be printable text")
+
+
 class TrackInfoRequest(_Message):
-    track_id = fields.String(required=True, data_key="trackId")
+    # Whatever it is, the answer is one of the five words.
+    track_id = fields.Raw(load_default=None, allow_none=True, data_key="trackId")
     deck = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=16))
     stems = fields.Boolean(load_default=False)
     request_id = fields.Raw(load_default=None, data_key="requestId")
 
 
 class _OnDeck(_Message):
-    deck = fields.String(required=True, validate=validate.Length(1, 16))
+    deck = fields.String(required=True, validate=[validate.Length(1, 16), _is_name])
+    request_id = fields.Raw(load_default=None, data_key="requestId")
 
 
 class LoadRequested(_OnDeck):
-    track_id = fields.String(required=True, data_key="trackId")
+    track_id = fields.String(required=True, data_key="trackId", validate=_is_id)
 
 
 class Loaded(_OnDeck):
-    track_id = fields.String(required=True, data_key="trackId")
+    track_id = fields.String(required=True, data_key="trackId", validate=_is_id)
     success = fields.Boolean(required=True)
 
 
@@ -75,7 +90,7 @@ class CueRemoved(_OnDeck):
 
 
 class DeckUpdate(_OnDeck):
-    track_id = fields.String(load_default=None, allow_none=True, data_key="trackId")
+    track_id = fields.String(load_default=None, allow_none=True, data_key="trackId", validate=_is_id)
     position = fields.Float(load_default=None, allow_none=True, validate=_is_finite)
     playing = fields.Boolean(required=True)
 
@@ -87,7 +102,7 @@ _EVENTS: dict[str, Schema] = {
     "cuePointRemoved": CueRemoved(),
     "deckStateUpdate": DeckUpdate(),
 }
-_COMMANDS: dict[str, Schema] = {"getTrackInfo": TrackInfoRequest()}
+_COMMANDS: dict[str, Schema] = {REQUEST: TrackInfoRequest()}
 
 
 def parse(text: str | bytes) -> tuple[str, dict[str, Any]]:
@@ -129,11 +144,10 @@ def _echo(request_id: Any) -> Any:
     return request_id if isinstance(request_id, (int, float)) or len(str(request_id)) <= _ECHOED else None
 
 
-def refusal(reason: str, request_id: Any, track_id: str | None = None) -> dict[str, Any]:
-    """A reply that says no."""
-    return _reply(
-        request_id, {"success": False}, {"trackId": track_id} if track_id is not None else {}, {"error": reason}
-    )
+def refusal(reason: str, request_id: Any, track_id: Any = None) -> dict[str, Any]:
+    """A reply that says no; it names the track that was asked for, if that is something short."""
+    named = {"trackId": track_id} if isinstance(track_id, str) and len(track_id) <= _ECHOED else {}
+    return _reply(request_id, {"success": False}, named, {"error": reason})
 
 
 def answer(request_id: Any, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,9 @@ class EngineCue(Schema):
 class EngineTrack(Schema):
     track_id = fields.UUID(required=True, data_key="trackId")
     file_path = fields.String(required=True, data_key="filePath")
+    file_path_bytes = fields.String(
+        data_key="filePathBytes", metadata={"description": "Base64, where the path isn't UTF-8"}
+    )
     bpm = fields.Float(required=True, allow_none=True)
     key = fields.String(required=True, allow_none=True)
     mode = fields.String(required=True, allow_none=True)
@@ -102,4 +105,4 @@ async def _track(track_id: str, info: TrackInfo) -> dict[str, Any]:
     if found.beats is None:
         await info.have_analysed(track_id)
         raise AnalysisNotComplete
-    return await info.content(found)
+    return info.content(found)

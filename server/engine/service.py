@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from server import errors, log
 from server.analysis.service import AnalysisService
 from server.analysis.stems import StemsNotReady
-from server.clock import Clock
-from server.db.database import Database
-from server.db.uow import Transaction, UnitOfWork
-from server.engine import store
-from server.engine.decks import Decks, Moment, Play
 from server.engine.events import DeckState
 from server.engine.info import Refused, TrackInfo, cue_json
-from server.engine.link import EngineLink
+from server.engine.journal import Journal
+from server.engine.link import EngineLink, Peer
 from server.engine.messages import Refusal, answer, refusal
+from server.engine.promises import Promise, Promises
 from server.events.bus import Bus
-from server.events.model import Entry, Event, Transient
-from server.playlists.service import PlaylistService
-from server.settings.service import SettingsService
+from server.events.model import Entry, Transient
 from server.tracks.cues import CueService
-from server.tracks.plays import PlayService
 
 logger = log.get(__name__)
-Tx = Transaction[Event]
-MAX_OWED = 1000
 RETRY_SECONDS = 1.0
 CLIENT_ID = "engine"
-_INTERESTING = (
-    "analysis:complete",
-    "analysis:stage",
-    "analysis:stems:ready",
-    "cue:updated",
-    "cue:deleted",
-    "track:updated",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A reply that was promised: the request it answers, and whether stems were asked for too."""
-
-    track_id: str
-    request_id: Any
-    wants_stems: bool
+_OF_ANALYSIS = ("analysis:complete", "analysis:stage", "analysis:stems:ready")
+_OF_TRACKS = ("cue:updated", "cue:deleted", "track:updated")
 
 
 class EngineService:
@@ -62,30 +39,18 @@ class EngineService:
         info: TrackInfo,
         analyses: AnalysisService,
         cues: CueService,
-        plays: PlayService,
-        playlists: PlaylistService,
-        settings: SettingsService,
+        journal: Journal,
         bus: Bus,
-        uow: UnitOfWork[Event],
-        database: Database,
-        clock: Clock,
     ):
         self._link = link
         self._info = info
         self._analyses = analyses
         self._cues = cues
-        self._plays = plays
-        self._playlists = playlists
-        self._settings = settings
+        self._journal = journal
         self._bus = bus
-        self._uow = uow
-        self._database = database
-        self._clock = clock
-        self._decks = Decks(played_after_ms=0)
-        self._owed: list[Owed] = []
-        self._stems_owed: list[Owed] = []
-        self._beat_offsets: dict[str, float | None] = {}
-        self._news: asyncio.Queue[Entry] = asyncio.Queue()
+        self._promises = Promises()
+        # Events of the log, and ids of tracks about which something was promised just now.
+        self._news: asyncio.Queue[Entry | str] = asyncio.Queue()
         link.handler = self
         bus.attach(self)
 
@@ -93,7 +58,8 @@ class EngineService:
 
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if entry.name in _INTERESTING and (self._owed or self._stems_owed or self._decks.decks):
+            is_awaited = self._promises if entry.name in _OF_ANALYSIS else self._journal.has_tracks
+            if is_awaited and entry.name in (*_OF_ANALYSIS, *_OF_TRACKS):
                 self._news.put_nowait(entry)
 
     def transient(self, event: Transient, ts: int) -> None:
@@ -106,193 +72,152 @@ class EngineService:
             await self._talk()
         finally:
             # Another process may go on with them; whoever takes up the conversation reads them anew.
-            self._decks.decks.clear()
+            self._journal.close()
 
     async def _talk(self) -> None:
         await self._recall()
         while True:
-            entry = await self._news.get()
+            news = await self._news.get()
             try:
-                await self._follow(entry)
+                await self._follow(news)
             except errors.MismoError as error:
-                logger.warning("the engine couldn't be told of a change", change=entry.name, error=error.detail)
+                logger.warning("the engine couldn't be told of a change", error=error.detail)
 
     async def _recall(self) -> None:
         """Learn what was on the decks when the conversation ended."""
         while True:
             try:
-                for deck in await store.all_decks(self._database.direct):
-                    self._decks.decks.setdefault(deck.name, deck)
+                await self._journal.open()
             except errors.Unavailable as error:
                 logger.warning("what is on the decks can't be read; trying again", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 
-    async def _follow(self, entry: Entry) -> None:
-        data = entry.data
-        if entry.name.startswith("analysis:"):
-            await self._pay(set(data.get("track_ids", [])) | {data.get("track_id")})
-        elif entry.name.startswith("cue:"):
-            await self._tell_cues(data["track_id"])
-        else:
-            for track_id in data["ids"]:
+    async def _follow(self, news: Entry | str) -> None:
+        if isinstance(news, str):
+            await self._keep_promises({news})
+        elif news.name in _OF_ANALYSIS:
+            await self._keep_promises({*news.data.get("track_ids", ()), news.data.get("track_id")})
+        elif news.name in ("cue:updated", "cue:deleted"):
+            await self._tell_cues(news.data["track_id"])
+        elif _says_beat_offset(news):
+            for track_id in news.data["ids"]:
                 await self._tell_beat_offset(track_id)
 
-    async def _pay(self, track_ids: set[Any]) -> None:
+    async def _keep_promises(self, track_ids: set[Any]) -> None:
         """Send what was promised for these tracks, if it is there now."""
-        due = [owed for owed in self._owed if owed.track_id in track_ids]
-        for owed in due:
-            reply, is_still_owed = await self._info.answer(owed.track_id, owed.request_id)
-            if is_still_owed:
+        for promise in self._promises.of(track_ids):
+            if promise.is_answered:
+                await self._offer_stems(promise)
                 continue
-            self._owed.remove(owed)
-            await self._link.send(reply)
-            if owed.wants_stems and reply["success"]:
-                await self._offer_stems(owed)
-        for owed in [owed for owed in self._stems_owed if owed.track_id in track_ids]:
-            self._stems_owed.remove(owed)
-            await self._offer_stems(owed)
+            try:
+                found = await self._info.find(promise.track_id)
+            except Refused as error:
+                reply = refusal(error.reason, promise.request_id, promise.track_id)
+            else:
+                if found.beats is None:
+                    continue
+                reply = answer(promise.request_id, self._info.content(found))
+            if self._promises.keep(promise):
+                await promise.peer.send(reply)
+                if promise.wants_stems and reply["success"]:
+                    await self._promise_stems(promise)
 
-    async def _offer_stems(self, owed: Owed) -> None:
-        """Send the stems if they are there; else have them made, and they stay owed."""
+    async def _promise_stems(self, promise: Promise) -> None:
+        stems = replace(promise, is_answered=True)
+        self._promises.add(stems)
+        await self._offer_stems(stems)
+
+    async def _offer_stems(self, promise: Promise) -> None:
+        """Send the stems if they are there; else have them made, and they stay promised."""
         try:
-            stems = await self._analyses.stems(owed.track_id)
+            stems = await self._analyses.stems(promise.track_id)
         except StemsNotReady:
-            self._remember(self._stems_owed, owed)
-            await self._analyses.ask_for_stems(owed.track_id, CLIENT_ID)
+            await self._analyses.ask_for_stems(promise.track_id, CLIENT_ID)
             return
-        files = {name: str(path.absolute()) for name, path in stems.files.items()}
-        await self._link.send(answer(owed.request_id, {"type": "stemsReady", "trackId": owed.track_id, "stems": files}))
-
-    @staticmethod
-    def _remember(where: list[Owed], owed: Owed) -> None:
-        where.append(owed)
-        if len(where) > MAX_OWED:
-            where.pop(0)
+        except errors.NotFound:
+            self._promises.keep(promise)  # nothing is left to promise
+            return
+        if self._promises.keep(promise):
+            files = {name: str(path.absolute()) for name, path in stems.files.items()}
+            content = {"type": "stemsReady", "trackId": promise.track_id, "stems": files}
+            await promise.peer.send(answer(promise.request_id, content))
 
     async def _tell_cues(self, track_id: str) -> None:
-        for deck in self._decks.decks_with(track_id):
+        for deck in self._journal.decks_with(track_id):
             cues = [cue_json(cue) for cue in await self._cues.merged(track_id)]
             await self._link.send({"type": "hotCuesUpdated", "deck": deck, "trackId": track_id, "hotCues": cues})
 
     async def _tell_beat_offset(self, track_id: str) -> None:
-        decks = self._decks.decks_with(track_id)
-        if not decks:
-            return
-        offset = await self._info.first_beat_offset(track_id)
-        if track_id in self._beat_offsets and self._beat_offsets[track_id] != offset:
-            for deck in decks:
-                await self._link.send(
-                    {"type": "updateFirstBeatOffset", "deck": deck, "trackId": track_id, "firstBeatOffset": offset}
-                )
-        self._beat_offsets[track_id] = offset
+        for deck in self._journal.decks_with(track_id):
+            offset = await self._info.first_beat_offset(track_id)
+            await self._link.send(
+                {"type": "updateFirstBeatOffset", "deck": deck, "trackId": track_id, "firstBeatOffset": offset}
+            )
 
     # -- the handler of the link
 
-    async def handle(self, name: str, content: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if name == "getTrackInfo":
-            return await self.track_info(content)
-        if name == "deckStateUpdate":
-            await self._deck_update(content)
-        elif name in ("trackLoaded", "trackLoadRequested"):
-            await self._load(name, content)
-        elif name in ("cuePointSet", "cuePointRemoved"):
-            return await self._cue(name, content)
-        else:
-            logger.info("the engine says", message=dict(content))
-        return None
+    async def answer(self, content: Mapping[str, Any], peer: Peer) -> None:
+        """The reply to `getTrackInfo`; what isn't analysed yet is promised, and so are stems."""
+        track_id, request_id, wants_stems = content["track_id"], content["request_id"], content["stems"]
+        reply, is_promised = await self._info.answer(track_id, request_id)
+        await peer.send(reply)
+        if is_promised or (wants_stems and reply["success"]):
+            self._promises.add(Promise(track_id, request_id, wants_stems, not is_promised, peer))
+            # An analysis that ended between the look-up and the promise was announced to nobody: look again.
+            self._news.put_nowait(track_id)
 
-    async def disconnected(self) -> None:
-        self._owed.clear()
-        self._stems_owed.clear()
+    async def take(self, name: str, content: Mapping[str, Any], peer: Peer) -> None:
+        await self._journal.open()
+        try:
+            if name == "deckStateUpdate":
+                await self._deck_update(content)
+            elif name in ("trackLoaded", "trackLoadRequested"):
+                await self._load(name, content)
+            elif name in ("cuePointSet", "cuePointRemoved"):
+                await self._cue(name, content)
+            else:
+                logger.info("the engine says", message=dict(content))
+        except (errors.Invalid, errors.NotFound) as error:
+            await peer.send(refusal(error.detail, content.get("request_id")))
 
-    async def track_info(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply to `getTrackInfo`; what isn't analysed yet is owed, and so are stems."""
-        owed = Owed(content["track_id"], content["request_id"], content["stems"])
-        # Noted before the look-up: an analysis that ends in between must find it.
-        self._remember(self._owed, owed)
-        reply, is_owed = await self._info.answer(owed.track_id, owed.request_id)
-        if not is_owed and owed in self._owed:
-            self._owed.remove(owed)
-            if owed.wants_stems and reply["success"]:
-                self._remember(self._stems_owed, owed)
-                self._news.put_nowait(Entry(0, 0, "analysis:stage", {"track_ids": [owed.track_id]}))
-        return reply
+    async def disconnected(self, peer: Peer) -> None:
+        self._promises.forget(peer)
+        self._journal.lost()
 
     async def _load(self, name: str, content: Mapping[str, Any]) -> None:
+        track_id, deck = content["track_id"], content["deck"]
+        is_loaded = name == "trackLoaded" and content["success"]
+        logger.info("the engine loads a track", message=name, track=track_id, deck=deck, success=content.get("success"))
         try:
-            await self._info.find(content["track_id"])
-        except Refused as error:
-            logger.warning(
-                "the engine loads a track that can't be played", track=content["track_id"], reason=str(error)
-            )
-            return
-        await self._info.have_analysed(content["track_id"])
-        if name == "trackLoaded" and content["success"]:
-            deck, now = content["deck"], self._clock.now_ms()
-            plays = self._decks.loaded(deck, content["track_id"], now)
-            async with self._uow() as tx:
-                await self._log(tx, plays)
-                await self._plays.note_within(tx, content["track_id"], "load", deck, now)
-                await self._keep(tx, deck)
-            self._beat_offsets[content["track_id"]] = await self._info.first_beat_offset(content["track_id"])
-
-    async def _cue(self, name: str, content: Mapping[str, Any]) -> dict[str, Any] | None:
-        track_id = self._decks.track_on(content["deck"])
-        if track_id is None:
-            return refusal(f"no track is loaded on deck {content['deck']}", None)
-        if not content["success"]:
-            return None
-        try:
-            if name == "cuePointSet":
-                await self._cues.set_by_engine(track_id, content["index"], content["position"])
-            else:
-                await self._cues.removed_by_engine(track_id, content["index"])
+            await self._info.have_analysed(track_id)
         except errors.NotFound:
-            return refusal(Refusal.NOT_FOUND, None, track_id)
-        return None
+            if is_loaded:
+                await self._journal.emptied(deck)
+            raise errors.NotFound(Refusal.NOT_FOUND.value) from None
+        if is_loaded:
+            await self._journal.loaded(deck, track_id)
+
+    async def _cue(self, name: str, content: Mapping[str, Any]) -> None:
+        track_id = self._journal.track_on(content["deck"])
+        if track_id is None:
+            raise errors.NotFound(f"no track is loaded on deck {content['deck']}")
+        if not content["success"]:
+            return
+        if name == "cuePointSet":
+            await self._cues.set_by_engine(track_id, content["index"], content["position"])
+        else:
+            await self._cues.removed_by_engine(track_id, content["index"])
 
     async def _deck_update(self, content: Mapping[str, Any]) -> None:
-        self._decks.played_after_ms = round(await self._settings.get("played_after_seconds") * 1000)
-        deck = content["deck"]
-        plays = self._decks.update(
-            deck,
-            content["track_id"],
-            is_playing=content["playing"],
-            position=content["position"],
-            now=self._clock.now_ms(),
-        )
-        self._bus.publish(
-            DeckState(
-                subject=deck,
-                deck=deck,
-                track_id=self._decks.track_on(deck),
-                position=content["position"],
-                playing=content["playing"],
-            )
-        )
-        if plays:
-            async with self._uow() as tx:
-                await self._log(tx, plays)
-                await self._keep(tx, deck)
+        deck, position, is_playing = content["deck"], content["position"], content["playing"]
+        on_it = content["track_id"] or self._journal.track_on(deck)
+        self._bus.publish(DeckState(subject=deck, deck=deck, track_id=on_it, position=position, playing=is_playing))
+        await self._journal.updated(deck, content["track_id"], position, is_playing=is_playing)
 
-    async def _log(self, tx: Tx, plays: Sequence[Play]) -> None:
-        """Into the history, the play count and the session, in one transaction with what the deck remembers of it."""
-        for play in plays:
-            if play.moment is Moment.PLAYED:
-                await self._plays.count_within(tx, play.track_id, play.deck, play.at)
-                await self._playlists.log_play(tx, play.track_id, play.started_at, None, play.deck)
-                continue
-            event = "start" if play.moment is Moment.STARTED else "stop"
-            await self._plays.note_within(tx, play.track_id, event, play.deck, play.at, play.position)
-            if play.has_counted:
-                # The session learns how long it was on air.
-                seconds = play.on_air_ms / 1000
-                await self._playlists.log_play(tx, play.track_id, play.started_at, seconds, play.deck)
 
-    async def _keep(self, tx: Tx, deck: str) -> None:
-        """Store what a restart must know, so that a track on air isn't counted twice."""
-        state = self._decks.decks[deck]
-        if state.track_id is not None:
-            await store.put(tx, state, self._clock.now_ms())
+def _says_beat_offset(entry: Entry) -> bool:
+    """Without names of fields anything may have changed."""
+    names = entry.data.get("fields") or ("first_beat_offset",)
+    return any("first_beat_offset" in name for name in names)

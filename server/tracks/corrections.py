@@ -16,13 +16,13 @@ NAMING = {"title", "artist"}
 
 
 def override(row: Mapping[str, Any], edits: Mapping[str, Any]) -> Values:
-    """The columns that change when a user corrects tags; None takes the file's own value back.
+    """The columns that change when a user corrects tags or beats; None takes the file's or analysis's own value back.
 
     `overrides` keeps, for each corrected field, the file's value: `{"title": {"file": "Tilte"}}`. A field that says the
     same as a corrected one (`genres` beside `genre`) follows it, unless the user sets it, too.
     """
     kept: dict[str, Any] = orjson.loads(row["overrides"]) if row["overrides"] else {}
-    values: Values = {name: row[name] for name in model.EDITABLE_TAGS} | {"metadata_source": row["metadata_source"]}
+    values: Values = {name: row[name] for name in (*model.EDITABLE_TAGS, *model.EDITABLE_BEATS, "metadata_source")}
 
     def correct(name: str, value: Any, **marks: Any) -> None:
         kept[name] = {"file": kept[name]["file"] if name in kept else values[name], **marks}
@@ -85,7 +85,7 @@ _FOLLOWING: tuple[tuple[str, str, Callable[[Any, Any], Any]], ...] = (
 
 
 def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
-    """What a file says now, beneath what a user has corrected: the corrections stay, the file's values are noted."""
+    """What a file or an analysis says now, beneath what a user corrected: that stays, and what they say is noted."""
     if not row["overrides"]:
         return read
     kept: dict[str, Any] = orjson.loads(row["overrides"])
@@ -99,8 +99,13 @@ def under_overrides(row: Mapping[str, Any], read: Values) -> Values:
 
 def read_again(row: Mapping[str, Any], read: Values) -> Values:
     """What a row holds once its file was read again: a user's corrections stay, another audio's analysis goes."""
-    is_other_audio = "audio_hash" in read and read["audio_hash"] != row["audio_hash"]
-    return {**row, **under_overrides(row, read), **(model.NO_ANALYSIS if is_other_audio else {})}
+    values = {**row, **under_overrides(row, read)}
+    if values["audio_hash"] == row["audio_hash"]:
+        return values
+    # With its beats went what a user corrected of them.
+    kept = orjson.loads(values["overrides"]) if values["overrides"] else {}
+    left = {name: own for name, own in kept.items() if name not in model.EDITABLE_BEATS}
+    return {**values, **model.NO_ANALYSIS, "overrides": _json(left) if left else None}
 
 
 def _json(value: Any) -> str:

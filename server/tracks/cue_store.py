@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from server.db.database import Connection
+from server.db.database import Connection, Row
 from server.tracks.cue import Cue, CueSource
+
+OF_TRACK = """
+    SELECT cue_index, source, position, name, color, is_loop, loop_end FROM hot_cues
+    WHERE track_id = :track ORDER BY cue_index, source
+"""
 
 
 async def of_track(connection: Connection, track_id: str) -> list[Cue]:
-    rows = await connection.fetch_all(
-        """
-        SELECT cue_index, source, position, name, color, is_loop, loop_end FROM hot_cues
-        WHERE track_id = :track ORDER BY cue_index, source
-        """,
-        {"track": track_id},
-    )
+    return cues(await connection.fetch_all(OF_TRACK, {"track": track_id}))
+
+
+def cues(rows: Sequence[Row]) -> list[Cue]:
     return [Cue(row[0], CueSource(row[1]), row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows]
 
 

@@ -60,6 +60,8 @@ EDITABLE_TAGS = (
     "track_total", "disc_number", "disc_total", "comment", "composer", "remixer", "label", "isrc", "grouping",
     "compilation",
 )  # fmt: skip
+# What a user may correct of what an analysis found; kept beside the corrected tags.
+EDITABLE_BEATS = ("first_beat_offset", "first_phrase_beat_no")
 LISTS = ("artists", "genres")
 FOLDED = ("title", "artist", "album", "album_artist", "genre", "label", "composer", "remixer", "comment", "file_name")
 # What an edit of a user's may set, and the column that keeps it.

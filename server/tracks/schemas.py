@@ -153,6 +153,8 @@ class Edits(StrictSchema):
     isrc = _text(64)
     grouping = _text()
     compilation = Flag(allow_none=True)
+    first_beat_offset = number(0, 86_400, allow_none=True, metadata={"description": "s"})
+    first_phrase_beat_no = integer(0, 1_000_000, allow_none=True)
 
     @validates_schema
     def _is_not_empty(self, data: Mapping[str, Any], **_: Any) -> None:

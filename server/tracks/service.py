@@ -340,7 +340,7 @@ class TrackService:
         written: list[tuple[Row, Values]] = []
         for row in await self._store.like(tx, list(values), []):
             ids[row["audio_hash"]].append(row["id"])
-            shown = {**as_dict(row), **values[row["audio_hash"]]}
+            shown = {**as_dict(row), **corrections.under_overrides(as_dict(row), values[row["audio_hash"]])}
             if changed := _differing(row, model.complete(shown)):
                 written.append((row, {**changed, "updated_at": now}))
         await self._write(tx, written)
@@ -478,10 +478,6 @@ class TrackService:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
         return await self._store.like(connection, hashes, inodes)
 
-    async def location_of(self, row: Row) -> Location | None:
-        """Where a track's library directory lies, and whether it can be reached."""
-        return (await self._known_locations()).get(row["library_directory_id"])
-
     async def shared_audio(self, connection: Connection, ids: Sequence[str]) -> list[str]:
         """The audio hashes of some tracks that other tracks have, too."""
         return await self._store.shared_audio(connection, ids)
@@ -579,9 +575,9 @@ def _named(changes_: Iterable[Values]) -> tuple[str, ...]:
 def _edited(row: Row, edits: Mapping[str, Any]) -> Values:
     """The columns that an edit changes in a row."""
     values: Values = {}
-    tags = {name: value for name, value in edits.items() if name in model.EDITABLE_TAGS}
-    if tags:
-        values |= corrections.override(as_dict(row), tags)
+    corrected = {name: value for name, value in edits.items() if name in (*model.EDITABLE_TAGS, *model.EDITABLE_BEATS)}
+    if corrected:
+        values |= corrections.override(as_dict(row), corrected)
     for name, column in model.USER_COLUMNS.items():
         if name in edits:
             values[column] = _stored(name, edits[name])

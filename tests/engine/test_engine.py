@@ -1,9 +1,10 @@
-"""The link to the audio engine, against a stand-in that is a websocket server of its own."""
+"""What the audio engine asks, and what it is told, against a stand-in that is a process of its own."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+import base64
+import filecmp
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,76 +12,11 @@ import pytest
 
 from server.config import Config
 from tests.analysis.conftest import QUICK
+from tests.engine.conftest import BRISK, UNKNOWN, Desk, one_track
 from tests.support import sound
-from tests.support.analysis_server import AnalysisServer, Ordered, analysis_server, basic_features, good
+from tests.support.analysis_server import basic_features
 from tests.support.application import Running, running
-from tests.support.clock import MovedClock
-from tests.support.engine import StandInEngine, standing_in
-
-UNKNOWN = "01890000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[StandInEngine]:
-    async with standing_in() as found:
-        yield found
-
-
-@pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
-
-
-class Desk:
-    """The stand-in analysis server's way of working: it answers when its gate is open."""
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def work(self, server: AnalysisServer, job: Ordered) -> None:
-        await self.gate.wait()
-        await good(server, job)
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def settings(config: Config, engine: StandInEngine, desk: Desk) -> AsyncIterator[Config]:
-    """A configuration with a stand-in engine and a stand-in analysis server."""
-    async with analysis_server(desk.work) as server:
-        yield replace(
-            config,
-            audio_server_ws_url=engine.url,
-            audio_server_auth_token="secret",
-            audio_server_reconnect_delay=1,
-            audio_server_max_reconnect_delay=5,
-            analysis_server_url=server.url,
-        )
-
-
-@pytest.fixture
-async def linked(settings: Config, engine: StandInEngine, clock: MovedClock) -> AsyncIterator[Running]:
-    """A server whose engine is connected."""
-    async with running(settings, clock, analysis_pace=QUICK) as mismo:
-        await engine.connected()
-        yield mismo
-
-
-async def one_track(mismo: Running, music: Path, name: str = "one.mp3", *, analysed: bool = True) -> str:
-    sound.mp3(music / name, name, TIT2=name)
-    known = (await mismo.client.get("/api/library/directories"))["data"]
-    directory = known[0] if known else await mismo.added(music, watch=False)
-    await mismo.scanned(directory["id"])
-    listed = (await mismo.client.get("/api/tracks", title=name))["data"]
-    track_id: str = listed[0]["id"]
-    if analysed:
-        job = await mismo.app.analysis.service.ensure(track_id)
-        await mismo.app.analysis.service.outcome(job.audio_hash)
-    return track_id
+from tests.support.engine import StandInEngine
 
 
 async def test_engine_is_told_who_calls_and_with_what_token(linked: Running, engine: StandInEngine) -> None:
@@ -134,6 +70,147 @@ async def test_refusals_come_in_the_words_the_engine_knows(
         assert reply == {"success": False, "requestId": track_id, "trackId": track_id, "error": word}
 
 
+@pytest.mark.parametrize("track_id", ["", "x" * 100_000, None, 17, ["a"], UNKNOWN.upper().replace("8", "A")])
+async def test_what_is_no_id_is_an_invalid_track_id(linked: Running, engine: StandInEngine, track_id: object) -> None:
+    reply = await engine.ask(command="getTrackInfo", trackId=track_id, requestId="r")
+    assert (reply["success"], reply["error"]) == (False, "Invalid track ID")
+
+
+async def test_file_that_may_not_be_read_is_said_so(linked: Running, engine: StandInEngine, music: Path) -> None:
+    track_id = await one_track(linked, music)
+    (music / "one.mp3").chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)  # root may read everything
+    try:
+        reply = await engine.ask(command="getTrackInfo", trackId=track_id, requestId="r")
+        twin = await linked.client.get(f"/api/audio-server/tracks/{track_id}", status=403)
+    finally:
+        if is_root:
+            os.seteuid(0)
+    assert reply == {"success": False, "requestId": "r", "trackId": track_id, "error": "Permission denied"}
+    assert (twin["code"], twin["detail"]) == ("permission_denied", "Permission denied")
+
+
+async def test_rest_twin_refuses_in_the_same_words(
+    linked: Running, engine: StandInEngine, music: Path, desk: Desk
+) -> None:
+    gone = await one_track(linked, music)
+    desk.gate.clear()
+    unanalysed = await one_track(linked, music, "two.mp3", analysed=False)
+    (music / "one.mp3").unlink()
+    for track_id, status, word in (
+        (UNKNOWN, 404, "Track not found"),
+        (gone, 409, "Track file missing"),
+        (unanalysed, 409, "Analysis not complete"),
+    ):
+        problem = await linked.client.get(f"/api/audio-server/tracks/{track_id}", status=status)
+        assert problem["detail"] == word
+
+
+async def test_path_that_is_not_utf8_is_told_byte_for_byte(linked: Running, engine: StandInEngine, music: Path) -> None:
+    await one_track(linked, music)
+    path = os.fsencode(music) + b"/caf\xe9.mp3"
+    os.rename(music / "one.mp3", path)
+    (directory,) = (await linked.client.get("/api/library/directories"))["data"]
+    await linked.scanned(directory["id"])
+    (track,) = (await linked.client.get("/api/tracks"))["data"]
+    reply = await engine.ask(command="getTrackInfo", trackId=track["id"], requestId="r")
+    assert reply["success"]
+    assert reply["filePath"].endswith("/caf\ufffd.mp3")
+    assert base64.b64decode(reply["filePathBytes"]) == path
+    twin = (await linked.client.get(f"/api/audio-server/tracks/{track['id']}"))["data"]
+    assert twin["filePathBytes"] == reply["filePathBytes"]
+
+
+async def test_key_may_be_a_number(settings: Config, engine: StandInEngine, music: Path) -> None:
+    numbered = replace(settings, audio_server_key_format="number")
+    async with running(numbered, analysis_pace=QUICK, engine_pace=BRISK) as mismo:
+        await engine.connected()
+        track_id = await one_track(mismo, music)
+        reply = await engine.ask(command="getTrackInfo", trackId=track_id, requestId="r")
+    assert (reply["key"], reply["mode"], reply["camelot"]) == ("9", "minor", "8A")
+
+
+async def test_promised_reply_comes_once_however_the_analysis_is_timed(
+    linked: Running, engine: StandInEngine, music: Path
+) -> None:
+    """Asked again and again while its analysis runs: each request gets one full reply, and nothing after it."""
+    ids = [await one_track(linked, music, f"{number}.mp3", analysed=False) for number in range(5)]
+    told: dict[int, list[bool]] = {}
+    asked = 0
+    while len(told) < 20 or any(not replies[-1] for replies in told.values()):
+        if asked < 200:
+            await engine.say(command="getTrackInfo", trackId=ids[asked % len(ids)], requestId=asked)
+            told[asked] = [False]
+            asked += 1
+        if asked == 200 or not engine.received.empty():
+            reply = await engine.hear()
+            told[reply["requestId"]].append(reply["success"])
+            assert reply["success"] or reply["error"] == "Analysis not complete"
+    await engine.say(type="cuePointRemoved", deck="no such deck", index=0, requestId="end")
+    assert (await engine.hear())["requestId"] == "end"
+    assert all(replies.count(True) == 1 and len(replies) <= 3 for replies in told.values())
+
+
+async def test_stems_follow_the_reply(
+    linked: Running, engine: StandInEngine, music: Path, desk: Desk, tmp_path: Path
+) -> None:
+    track_id = await one_track(linked, music)
+    names = ("bass", "drums", "other", "vocals")
+    made = {name: str(sound.wav(tmp_path / f"{name}.wav", name)) for name in names}
+    desk.stems = {"delivery_mode": "path", "format": "wav", "stems": made, "processing_time": 1.0}
+    for request in ("first", "from the cache"):
+        await engine.say(command="getTrackInfo", trackId=track_id, stems=True, requestId=request)
+        reply, stems = await engine.hear(), await engine.hear()
+        assert (reply["success"], reply["requestId"], reply["bpm"]) == (True, request, 128.0)
+        assert (stems["success"], stems["type"], stems["requestId"]) == (True, "stemsReady", request)
+        assert (stems["trackId"], sorted(stems["stems"])) == (track_id, list(names))
+        for name in names:
+            assert os.path.isabs(stems["stems"][name])
+            assert filecmp.cmp(stems["stems"][name], made[name], shallow=False)
+
+
+async def test_load_that_is_requested_is_analysed_first(
+    linked: Running, engine: StandInEngine, music: Path, desk: Desk
+) -> None:
+    desk.gate.clear()
+    track_id = await one_track(linked, music, analysed=False)
+    await engine.say(type="trackLoadRequested", deck="A", trackId=track_id)
+    await engine.settled()
+    (job,) = (await linked.client.get("/api/analysis/jobs"))["data"]
+    assert (job["priority"], job["status"] in ("queued", "running")) == ("high", True)
+    history = (await linked.client.get(f"/api/tracks/{track_id}/history"))["data"]
+    assert "load" not in [row["event"] for row in history]
+
+
+async def test_edit_of_what_a_deck_has_loaded_is_told(linked: Running, engine: StandInEngine, music: Path) -> None:
+    track_id = await one_track(linked, music)
+    await engine.say(type="trackLoaded", deck="B", trackId=track_id, success=True)
+    await engine.settled()
+    await linked.client.patch(f"/api/tracks/{track_id}", {"rating": 3})
+    await linked.client.patch(f"/api/tracks/{track_id}", {"first_beat_offset": 0.25})
+    told = {"type": "updateFirstBeatOffset", "deck": "B", "trackId": track_id, "firstBeatOffset": 0.25}
+    assert await engine.hear() == told
+    await linked.client.patch(f"/api/tracks/{track_id}", {"first_beat_offset": None})
+    assert await engine.hear() == {**told, "firstBeatOffset": 0.5}
+    await linked.client.put(f"/api/tracks/{track_id}/hot-cues/4", {"position": 3.5})
+    changed = await engine.hear()
+    assert (changed["type"], changed["deck"], changed["trackId"]) == ("hotCuesUpdated", "B", track_id)
+    assert [(cue["index"], cue["position"]) for cue in changed["hotCues"]] == [(4, 3.5)]
+
+
+async def test_deck_with_something_unknown_keeps_no_track(linked: Running, engine: StandInEngine, music: Path) -> None:
+    """A cue that is set there must not become the track's that lay there before."""
+    track_id = await one_track(linked, music)
+    await engine.say(type="trackLoaded", deck="A", trackId=track_id, success=True)
+    await engine.say(type="trackLoaded", deck="A", trackId=UNKNOWN, success=True)
+    await engine.say(type="cuePointSet", deck="A", index=0, position=1.0)
+    assert (await engine.hear())["error"] == "Track not found"
+    assert "no track is loaded" in (await engine.hear())["error"]
+    assert (await linked.client.get(f"/api/tracks/{track_id}/hot-cues"))["data"] == []
+
+
 async def test_full_reply_is_pushed_once_the_track_is_analysed(
     linked: Running, engine: StandInEngine, music: Path, desk: Desk
 ) -> None:
@@ -155,49 +232,10 @@ async def test_thousand_requests_are_each_answered_once_by_their_id(
     for number in range(1000):
         await engine.say(command="getTrackInfo", trackId=track_id if number % 2 else UNKNOWN, requestId=number)
     replies = [await engine.hear() for _ in range(1000)]
-    assert sorted(reply["requestId"] for reply in replies) == list(range(1000))
+    answered = [reply["requestId"] for reply in replies]
+    assert sorted(answered) == list(range(1000))
+    assert answered != sorted(answered)  # what takes longer is overtaken
     assert all(reply["success"] == bool(reply["requestId"] % 2) for reply in replies)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "nonsense",
-        "[]",
-        '"x"',
-        '{"command":"selfDestruct"}',
-        '{"type":"cuePointSet","deck":"A","index":8,"position":1}',
-    ],
-)
-async def test_garbage_gets_an_error_and_the_link_lives_on(linked: Running, engine: StandInEngine, text: str) -> None:
-    connection = await engine.connected()
-    await connection.send(text)
-    assert (await engine.hear())["success"] is False
-    assert (await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId=1))["error"] == "Track not found"
-    assert engine.connections == 1
-
-
-async def test_message_that_is_too_large_gets_an_error_and_the_link_lives_on(
-    linked: Running, engine: StandInEngine
-) -> None:
-    connection = await engine.connected()
-    await connection.send('{"command":"getTrackInfo","requestId":"big","trackId":"' + "x" * 2_000_000 + '"}')
-    assert "bytes" in (await engine.hear())["error"]
-    assert (await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId=1))["error"] == "Track not found"
-
-
-async def test_link_comes_back_whenever_it_breaks(settings: Config, engine: StandInEngine) -> None:
-    async with running(settings) as mismo:
-        await engine.connected()
-        tasks = len(asyncio.all_tasks())
-        for flap in range(1, 31):
-            connection = await engine.connected(flap)
-            connection.transport.abort()
-        await engine.connected(31)
-        assert (await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId=1))["error"] == "Track not found"
-        assert len(asyncio.all_tasks()) <= tasks + 5
-        assert mismo.app.services
 
 
 async def test_cue_set_on_a_deck_is_the_tracks_and_every_screens(
@@ -215,50 +253,3 @@ async def test_cue_set_on_a_deck_is_the_tracks_and_every_screens(
         await socket.named("cue:deleted")
     cues = (await linked.client.get(f"/api/tracks/{track_id}/hot-cues"))["data"]
     assert cues == []
-
-
-async def test_gig_counts_plays_and_writes_the_session(
-    linked: Running, engine: StandInEngine, music: Path, clock: MovedClock
-) -> None:
-    first, second = await one_track(linked, music), await one_track(linked, music, "two.mp3")
-    async with linked.socket("session:*", "deck:*", "track:updated") as socket:
-        await engine.say(type="trackLoaded", deck="A", trackId=first, success=True)
-        await engine.say(type="trackLoaded", deck="B", trackId=second, success=True)
-        await engine.say(type="deckStateUpdate", deck="A", trackId=first, position=0.0, playing=True)
-        await socket.until(lambda event: event["event"] == "deck:state" and event["data"]["playing"])
-        clock.move(seconds=31)
-        await engine.say(type="deckStateUpdate", deck="A", trackId=first, position=31.0, playing=True)
-        played = await socket.named("session:track:played")
-        # Ten seconds on the other deck are no play.
-        await engine.say(type="deckStateUpdate", deck="B", trackId=second, position=0.0, playing=True)
-        clock.move(seconds=10)
-        await engine.say(type="deckStateUpdate", deck="B", trackId=second, position=10.0, playing=False)
-        await engine.say(type="deckStateUpdate", deck="A", trackId=first, position=41.0, playing=False)
-        assert (await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId="done"))["requestId"] == "done"
-    assert played["data"]["entry"]["track_id"] == first
-    counts = {t["id"]: t["play_count"] for t in (await linked.client.get("/api/tracks"))["data"]}
-    assert counts == {first: 1, second: 0}
-    session = (await linked.client.get("/api/playlists/sessions/active"))["data"]
-    content = (await linked.client.get(f"/api/playlists/{session['id']}"))["data"]
-    assert [(entry["track_id"], entry["play_duration_ms"]) for entry in content["entries"]] == [(first, 41_000)]
-
-
-async def test_track_on_air_over_a_restart_counts_once(
-    settings: Config, engine: StandInEngine, music: Path, clock: MovedClock
-) -> None:
-    async with running(settings, clock, analysis_pace=QUICK) as mismo:
-        await engine.connected()
-        track_id = await one_track(mismo, music)
-        await engine.say(type="deckStateUpdate", deck="A", trackId=track_id, position=0.0, playing=True)
-        await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId=1)
-        clock.move(seconds=40)
-        async with mismo.socket("session:*") as socket:
-            await engine.say(type="deckStateUpdate", deck="A", trackId=track_id, position=40.0, playing=True)
-            await socket.named("session:track:played")
-    async with running(settings, clock) as mismo:
-        await engine.connected(2)
-        for position in (50.0, 90.0):
-            clock.move(seconds=40)
-            await engine.say(type="deckStateUpdate", deck="A", trackId=track_id, position=position, playing=True)
-        await engine.ask(command="getTrackInfo", trackId=UNKNOWN, requestId=2)
-        assert (await mismo.client.get(f"/api/tracks/{track_id}"))["data"]["play_count"] == 1

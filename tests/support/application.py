@@ -17,6 +17,7 @@ from server.api.runner import Runner
 from server.app import App
 from server.clock import Clock
 from server.config import Config
+from server.engine.pace import Pace as EnginePace
 from server.supervise import Supervisor
 from tests.support.client import Client
 from tests.support.websocket import Socket
@@ -72,11 +73,12 @@ async def running(
     port: int = 0,
     *,
     is_watching: bool = False,
+    engine_pace: EnginePace | None = None,
 ) -> AsyncIterator[Running]:
     """Start everything on a migrated database; a service that fails fails the test."""
     database = application.open_database(config)
     await database.open()
-    app = await application.build(config, database, clock, analysis_pace)
+    app = await application.build(config, database, clock, analysis_pace, engine_pace)
     if not is_watching:
         app.watcher.switch_off()  # a test says itself when the disk is looked at
     runner = Runner(app.http, shutdown_timeout=1)

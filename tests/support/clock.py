@@ -16,3 +16,6 @@ class MovedClock:
 
     def move(self, *, hours: float = 0, seconds: float = 0) -> None:
         self._now_ms += round((hours * 3600 + seconds) * 1000)
+
+    def set_ms(self, milliseconds: int) -> None:
+        self._now_ms = milliseconds
