@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -130,10 +131,24 @@ def _names(env: environs.Env, variable: str, check: Callable[[str], None]) -> tu
 
 def _url(*schemes: str) -> Callable[[str], None]:
     def check(value: str) -> None:
-        if value and urlsplit(value).scheme not in schemes:
-            raise ValidationError(f"must be empty or start with {' or '.join(s + '://' for s in schemes)}")
+        if not value:
+            return
+        try:
+            parts = urlsplit(value)
+            is_place = bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:  # brackets that don't close, a port beyond 65535
+            is_place = False
+        if not is_place or parts.scheme not in schemes:
+            raise ValidationError(f"must be empty or {' or '.join(s + '://' for s in schemes)}HOST[:PORT][/PATH]")
 
     return check
+
+
+def _command(value: str) -> None:
+    try:
+        shlex.split(value)
+    except ValueError as error:
+        raise ValidationError(f"can't be split into words: {str(error).lower()}") from None
 
 
 def load(env_file: Path | None = None, **overrides: object) -> Config:
@@ -156,7 +171,7 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
         "api_rate_limit": env.int("API_RATE_LIMIT", 600, validate=at_least_1),
         "analysis_server_url": env.str("ANALYSIS_SERVER_URL", "http://127.0.0.1:5000", validate=_url("http", "https")),
         # Not set and set to nothing differ: the embedded analyser, or one that somebody else manages.
-        "analysis_server_command": env.str("ANALYSIS_SERVER_COMMAND", None),
+        "analysis_server_command": env.str("ANALYSIS_SERVER_COMMAND", None, validate=_command),
         "analysis_server_remote": env.bool("ANALYSIS_SERVER_REMOTE", False),
         "max_concurrent_analysis": env.int("MAX_CONCURRENT_ANALYSIS", 2, validate=at_least_1),
         "analysis_max_retries": env.int("ANALYSIS_MAX_RETRIES", 3, validate=validate.Range(min=0)),
@@ -165,7 +180,7 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
         "stem_cache_max_bytes": env.int("STEM_CACHE_MAX_BYTES", 2_000_000_000, validate=at_least_1),
         "stem_ttl": env.int("STEM_TTL", 3600, validate=at_least_1),
         "audio_server_ws_url": env.str("AUDIO_SERVER_WS_URL", "ws://127.0.0.1:8080", validate=_url("ws", "wss")),
-        "audio_server_command": env.str("AUDIO_SERVER_COMMAND", "") or None,
+        "audio_server_command": env.str("AUDIO_SERVER_COMMAND", "", validate=_command) or None,
         "audio_server_reconnect_delay": env.int("AUDIO_SERVER_RECONNECT_DELAY", 1000, validate=at_least_1),
         "audio_server_max_reconnect_delay": env.int("AUDIO_SERVER_MAX_RECONNECT_DELAY", 30000, validate=at_least_1),
         "audio_server_auth_token": env.str("AUDIO_SERVER_AUTH_TOKEN", "") or None,

@@ -89,6 +89,8 @@ def test_value_is_read(monkeypatch: pytest.MonkeyPatch, name: str, value: str, e
         ("AUDIO_SERVER_WS_URL", "http://127.0.0.1"), ("AUTO_ANALYZE_NEW_TRACKS", "maybe"), ("ANALYSIS_MAX_RETRIES",
         "-1"), ("AUDIO_SERVER_KEY_FORMAT", "camelot"), ("SCAN_WORKERS", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT",
         "xml"), ("EVENT_RETENTION_DAYS", "0"), ("STEM_TTL", "0"), ("AUDIO_SERVER_MAX_RECONNECT_DELAY", "999"),
+        ("AUDIO_SERVER_WS_URL", "ws://127.0.0.1:99999"), ("AUDIO_SERVER_WS_URL", "ws://"), ("AUDIO_SERVER_WS_URL",
+        "ws://[::1"), ("AUDIO_SERVER_COMMAND", 'engine "x'), ("ANALYSIS_SERVER_COMMAND", "it's"),
     ],
 )  # fmt: skip
 def test_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

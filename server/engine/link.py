@@ -84,6 +84,7 @@ class EngineLink:
         self._token = token
         self._bus = bus
         self._peer: Peer | None = None
+        self._said: tuple[str, str | None] | None = None
 
     async def send(self, message: Content) -> bool:
         """Tell the engine something; False when the link is down."""
@@ -181,10 +182,13 @@ class EngineLink:
             await _failed(REQUEST, content["request_id"], peer)
 
     def _say(self, state: str, detail: str | None) -> None:
-        if state != self.state:
+        """A failed try after others is no news."""
+        if (state, detail) != self._said:
+            self._said = (state, detail)
             logger.info("engine link", state=state, url=self.url, detail=detail)
-        self.state = state
-        self._bus.publish(EngineState(subject="engine", state=state, url=self.url, detail=detail))
+        if state != self.state:
+            self.state = state
+            self._bus.publish(EngineState(subject="engine", state=state, url=self.url, detail=detail))
 
 
 def _understood(data: bytes) -> tuple[str, Content]:
