@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -22,6 +22,7 @@ _INDEXED = (
 _TERMED = ("artists", "genres", "tags")
 # What a scan compares with the disk; first, in this order, what a listing says of a file.
 _KNOWN = "path, file_size, file_mtime_ns, file_inode, hash_state, missing_since, pk, id"
+_TERMS_AT_ONCE = 100
 
 
 class TrackStore:
@@ -318,16 +319,18 @@ class TrackStore:
             )
             await self._insert_terms(connection, retermed)
 
-    async def _insert_terms(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        found = [
-            {"pk": row["pk"], "field": field, "term": term, "value": value}
-            for row in rows
-            for field, term, value in terms(row)
-        ]
-        if found:
-            await connection.execute_many(
-                "INSERT INTO track_terms (field, term, value, track_pk) VALUES (:field, :term, :value, :pk)", found
-            )
+    async def _insert_terms(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        # In slices, so that folding the text of a large batch doesn't hold up whoever else has a question.
+        for start in range(0, len(rows), _TERMS_AT_ONCE):
+            found = [
+                {"pk": row["pk"], "field": field, "term": term, "value": value}
+                for row in rows[start : start + _TERMS_AT_ONCE]
+                for field, term, value in terms(row)
+            ]
+            if found:
+                await connection.execute_many(
+                    "INSERT INTO track_terms (field, term, value, track_pk) VALUES (:field, :term, :value, :pk)", found
+                )
 
     async def delete(self, connection: Connection, pks: Sequence[int]) -> None:
         await self.search.remove(connection, pks)

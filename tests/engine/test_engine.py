@@ -200,6 +200,18 @@ async def test_edit_of_what_a_deck_has_loaded_is_told(linked: Running, engine: S
     assert [(cue["index"], cue["position"]) for cue in changed["hotCues"]] == [(4, 3.5)]
 
 
+async def test_beat_offset_that_a_user_gave_outlives_the_analysis(linked: Running, music: Path) -> None:
+    track_id = await one_track(linked, music, analysed=False)
+    path = f"/api/tracks/{track_id}"
+    await linked.client.patch(path, {"first_beat_offset": 0.25})
+    job = await linked.app.analysis.service.ensure(track_id)
+    await linked.app.analysis.service.outcome(job.audio_hash)
+    shown = (await linked.client.get(path))["data"]
+    assert (shown["bpm"], shown["first_beat_offset"]) == (128.0, 0.25)
+    await linked.client.patch(path, {"first_beat_offset": None})
+    assert (await linked.client.get(path))["data"]["first_beat_offset"] == 0.5
+
+
 async def test_deck_with_something_unknown_keeps_no_track(linked: Running, engine: StandInEngine, music: Path) -> None:
     """A cue that is set there must not become the track's that lay there before."""
     track_id = await one_track(linked, music)

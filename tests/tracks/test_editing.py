@@ -41,6 +41,8 @@ _EDITS: dict[str, tuple[Any, Any]] = {
     "isrc": ("GBAYE0000351", "GBAYE0000351"),
     "grouping": ("New", "New"),
     "compilation": (True, True),
+    "first_beat_offset": (0.25, 0.25),
+    "first_phrase_beat_no": (5, 5),
 }
 _VOLATILE = {"updated_at"}
 
