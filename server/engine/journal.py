@@ -23,12 +23,6 @@ KEPT_EVERY_MS = 5_000
 """How often the state of a deck that plays is stored: after a crash no more than this is taken from its position."""
 
 
-class TooManyDecks(errors.Invalid):
-    """The engine names more decks than any engine has."""
-
-    code = "too_many_decks"
-
-
 class Journal:
     """One writer: the link hands over the engine's events one by one."""
 
@@ -124,7 +118,7 @@ class Journal:
 
     def _now(self, deck: str) -> int:
         if deck not in self._decks.decks and len(self._decks.decks) >= MAX_DECKS:
-            raise TooManyDecks(f"there are {MAX_DECKS} decks at most")
+            raise errors.Invalid(f"there are {MAX_DECKS} decks at most")
         return self._clock.now_ms()
 
     async def _log(self, tx: Tx, plays: Sequence[Play]) -> None:
