@@ -8,7 +8,7 @@ from scipy.fft import irfft, rfft
 from server.analyzer import filters, metre, onset
 from server.analyzer.arrays import Array
 
-SLOWEST, FASTEST = 62.0, 195.0
+SLOWEST, FASTEST = 69.5, 181.0
 """Beats a minute that a tempo may have."""
 
 _RATE = onset.FRAMES_PER_SECOND

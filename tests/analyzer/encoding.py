@@ -21,12 +21,19 @@ _LOSSY = {"mp3", "m4a", "ogg", "opus"}
 
 
 def write(path: Path, audio: NDArray[np.float32], rate: int) -> Path:
-    """Encodes (channels, n) float samples as the path's suffix says. Opus becomes 48 kHz, as its format wants."""
+    """Encodes (channels, n) float samples as the path's suffix says.
+
+    Opus becomes 48 kHz and MP3 that at most, as their formats want; the Vorbis encoder at hand knows stereo alone.
+    """
     kind = path.suffix.lstrip(".")
+    if kind == "ogg" and audio.shape[0] == 1:
+        audio = np.repeat(audio, 2, axis=0)
     codec, sample_format = _CODECS[kind]
     layout = {1: "mono", 2: "stereo"}[audio.shape[0]]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=48000 if kind == "opus" else rate, layout=layout)
+        stream = container.add_stream(
+            codec, rate=48000 if kind == "opus" or (kind == "mp3" and rate > 48000) else rate, layout=layout
+        )
         assert isinstance(stream, av.AudioStream)
         stream.format = sample_format
         if kind in _LOSSY:
