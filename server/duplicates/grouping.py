@@ -23,7 +23,7 @@ from server.tracks.service import TrackService
 
 logger = log.get(__name__)
 Tx = Transaction[Event]
-CHUNK = 500
+CHUNK = 100  # so many at once hold the event loop for some ten milliseconds
 # An update that touched none of these changes no group.
 _TELLING = {"audio_hash", "file_size"}
 
