@@ -109,7 +109,7 @@ async def test_reactions_to_the_log_happen_once_also_when_their_server_is_killed
         names = Counter(event["event"] for event in socket.events)
         assert (names["duplicate:detected"], names["playlist:smart:refreshed"]) == (40, 2)
         async with opened(make_config(database_url=program.database_url)) as database:
-            story = await database.fetch_all("SELECT event, count(*) FROM library_history GROUP BY event")
+            story = await database.fetch_all("SELECT event, count(*) FROM file_history GROUP BY event")
         assert [tuple(row) for row in story] == [("retagged", 20)]
 
 
