@@ -74,7 +74,7 @@ class Grouper:
         known = await store.by_hashes(tx, hashes)
         members = await store.members(tx, [group.id for group in known.values()])
         rows: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._tracks.like(tx, hashes, []):
+        for row in await self._tracks.like(tx, hashes, [], hold=True):
             rows[row["audio_hash"]].append(row)
         result, joined, left = Changes(), {}, set[str]()
         assigned: list[tuple[Row, str | None]] = []
@@ -118,7 +118,7 @@ class Grouper:
         seen = {row["id"] for row, _ in differing}
         strays = [
             (row, None)
-            for row in await self._tracks.by_ids(tx, left)
+            for row in await self._tracks.by_ids(tx, left, hold=True)
             if row["id"] not in seen and row["audio_hash"] is None
         ]
         await self._tracks.assign_groups(tx, [*differing, *strays])

@@ -352,7 +352,7 @@ class ScanRun:
         )
 
         async def mark(tx: Tx) -> Counts:
-            found = await tools.tracks.by_pks(tx, list(paths))
+            found = await tools.tracks.by_pks(tx, list(paths), hold=True)
             going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
             moved = await self._hand_over(tx, going, present)
             rest = [row["pk"] for row in going if row["pk"] not in moved]
@@ -366,7 +366,7 @@ class ScanRun:
             return set()
         tracks = self.tools.tracks
         seen = {row["pk"]: row["updated_at"] for row in present}
-        still = [row for row in await tracks.by_pks(tx, list(seen)) if row["updated_at"] == seen[row["pk"]]]
+        still = [row for row in await tracks.by_pks(tx, list(seen), hold=True) if row["updated_at"] == seen[row["pk"]]]
         in_use = await self.in_use(tx, [row["id"] for row in (*going, *still)])
         chosen = handover.pairs(going, [row for row in still if row["missing_since"] is None], in_use)
         await tracks.hand_over(tx, chosen)

@@ -223,7 +223,7 @@ class TrackService:
         return total
 
     async def _edit(self, tx: Tx, ids: Sequence[str], edits: Mapping[str, Any]) -> int:
-        rows = await self._store.by_ids(tx, ids)
+        rows = await self._store.by_ids(tx, ids, hold=True)
         now = self._clock.now_ms()
         changed = [(row, values) for row in rows if (values := _edited(row, edits))]
         await self._write(tx, [(row, {**values, "updated_at": now}) for row, values in changed])
@@ -243,7 +243,7 @@ class TrackService:
 
     async def count_play(self, tx: Tx, track_id: str, at: int) -> bool:
         """One more play, at a moment in Unix milliseconds; False when the track is gone."""
-        rows = await self._store.by_ids(tx, [track_id])
+        rows = await self._store.by_ids(tx, [track_id], hold=True)
         if not rows:
             return False
         (row,) = rows
@@ -338,7 +338,7 @@ class TrackService:
         now = self._clock.now_ms()
         ids: dict[str, list[str]] = {audio_hash: [] for audio_hash in values}
         written: list[tuple[Row, Values]] = []
-        for row in await self._store.like(tx, list(values), []):
+        for row in await self._store.like(tx, list(values), [], hold=True):
             ids[row["audio_hash"]].append(row["id"])
             shown = {**as_dict(row), **corrections.under_overrides(as_dict(row), values[row["audio_hash"]])}
             if changed := _differing(row, model.complete(shown)):
@@ -355,7 +355,7 @@ class TrackService:
     async def mark_missing(self, tx: Tx, pks: Sequence[int]) -> int:
         """Files that a complete walk of their folder didn't find."""
         now = self._clock.now_ms()
-        rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is None]
+        rows = [row for row in await self._store.by_pks(tx, pks, hold=True) if row["missing_since"] is None]
         await self._write(tx, [(row, {"missing_since": now}) for row in rows])
         await history.write(tx, [history.missing(row, now) for row in rows])
         for batch in events.batches(rows):
@@ -364,7 +364,7 @@ class TrackService:
 
     async def mark_found(self, tx: Tx, ids: Sequence[str]) -> int:
         """Files that were missing and are there again, unchanged."""
-        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is not None]
+        rows = [row for row in await self._store.by_ids(tx, ids, hold=True) if row["missing_since"] is not None]
         await self._write(tx, [(row, {"missing_since": None}) for row in rows])
         await history.write(tx, [history.restored(row, self._clock.now_ms()) for row in rows])
         for batch in events.batches(rows):
@@ -416,7 +416,8 @@ class TrackService:
         """Delete the rows of tracks whose file is (still) missing; returns how many."""
         removed = 0
         for batch in events.batches(ids):
-            rows = [row for row in await self._store.by_ids(tx, list(batch)) if row["missing_since"] is not None]
+            known = await self._store.by_ids(tx, list(batch), hold=True)
+            rows = [row for row in known if row["missing_since"] is not None]
             if rows:
                 await self._store.delete(tx, [row["pk"] for row in rows])
                 tx.emit(events.TrackDeleted(ids=tuple(row["id"] for row in rows)))
@@ -465,18 +466,24 @@ class TrackService:
         """
         return await self._store.files(self._database.direct, library_directory_id, after, upto, before, limit, depth)
 
-    async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
-        return await self._store.by_paths(connection, library_directory_id, paths)
+    # Whoever writes back what it derived from a row reads it with `hold`, in the same transaction.
 
-    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
-        return await self._store.by_ids(connection, ids)
+    async def by_paths(
+        self, connection: Connection, library_directory_id: str, paths: Sequence[bytes], *, hold: bool = False
+    ) -> list[Row]:
+        return await self._store.by_paths(connection, library_directory_id, paths, hold=hold)
 
-    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
-        return await self._store.by_pks(connection, pks)
+    async def by_ids(self, connection: Connection, ids: Sequence[str], *, hold: bool = False) -> list[Row]:
+        return await self._store.by_ids(connection, ids, hold=hold)
 
-    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+    async def by_pks(self, connection: Connection, pks: Sequence[int], *, hold: bool = False) -> list[Row]:
+        return await self._store.by_pks(connection, pks, hold=hold)
+
+    async def like(
+        self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int], *, hold: bool = False
+    ) -> list[Row]:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
-        return await self._store.like(connection, hashes, inodes)
+        return await self._store.like(connection, hashes, inodes, hold=hold)
 
     async def shared_audio(self, connection: Connection, ids: Sequence[str]) -> list[str]:
         """The audio hashes of some tracks that other tracks have, too."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from server import errors, log
 from server.events.bus import Bus
@@ -166,9 +167,14 @@ class WatchService:
                 await self._tools.libraries.set_watch_state(directory.id, WatchState.OFF)
         for directory_id, (directory, key) in wanted.items():
             if directory_id not in self._running:
-                follow = Follow(directory, self._tools, _setter(self._tools, directory_id))
+                follow = Follow(directory, self._tools, partial(self._set_state, directory_id))
                 task = group.create_task(follow.run(), name=f"follow {directory_id}")
                 self._running[directory_id] = _Running(key, follow, task)
+
+    async def _set_state(self, directory_id: str, state: WatchState, detail: str | None) -> None:
+        await self._tools.libraries.set_watch_state(directory_id, state, detail)
+        # Nobody hears of a state that the database knew already, from a process which followed the directory before.
+        self._wake.set()
 
     async def _key(self, directory: LibraryDirectory) -> tuple[object, ...]:
         """What makes it another thing to follow: above all another mount at the same place."""
@@ -199,13 +205,6 @@ class WatchService:
                 except errors.Conflict as error:
                     logger.debug("no reconciling scan", directory=directory_id, reason=str(error))
             running.reconciled_at = now
-
-
-def _setter(tools: Tools, directory_id: str) -> Callable[[WatchState, str | None], Awaitable[None]]:
-    async def set_state(state: WatchState, detail: str | None) -> None:
-        await tools.libraries.set_watch_state(directory_id, state, detail)
-
-    return set_state
 
 
 def _is_about_directories(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,17 @@ async def test_wrong_edit_is_refused_by_name(shelf: Shelf, body: dict[str, Any],
     (track_id,) = await shelf.put(*named(["one"]))
     answer = await shelf.mismo.client.patch(f"/api/tracks/{track_id}", body, status=422)
     assert answer["errors"][0]["field"] == field
+
+
+async def test_edits_that_come_at_once_all_stay(shelf: Shelf) -> None:
+    fields = ("rating", "color_tag", "energy_level", "is_favorite", "bpm", "title", "album", "year", "comment", "isrc")
+    for _ in range(5):
+        (track_id,) = await shelf.put({"title": "one"})
+        url = f"/api/tracks/{track_id}"
+        client = shelf.mismo.client
+        await asyncio.gather(*(client.patch(url, {name: _EDITS[name][0]}) for name in fields))
+        shown = (await client.get(url))["data"]
+        assert {name: shown[name] for name in fields} == {name: _EDITS[name][1] for name in fields}
 
 
 async def test_unknown_track(shelf: Shelf) -> None:
