@@ -117,9 +117,8 @@ class ScanRun:
         with _one_thread() as thread:
             chunks = Walk(self.directory.path, options).chunks()
             loop = asyncio.get_running_loop()
-            upcoming = loop.run_in_executor(thread, _next, chunks)
-            while (chunk := await self._patiently(upcoming)) is not None:
-                upcoming = loop.run_in_executor(thread, _next, chunks)
+            # One after the other: a walk beside the query would take the interpreter from it after each of its rows.
+            while (chunk := await self._patiently(loop.run_in_executor(thread, _next, chunks))) is not None:
                 await self.go.wait()
                 self._note_problems(part, chunk.problems)
                 self.counts.found += len(chunk.entries)
