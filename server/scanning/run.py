@@ -15,7 +15,8 @@ from server.db.database import Row
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
-from server.scanning import handover, place, store
+from server.scanning import handover, store
+from server.scanning.ending import Ending
 from server.scanning.intake import Intake, Tools, Tx
 from server.scanning.model import Counts, Failure, Scan, Strategy
 from server.scanning.part import Part
@@ -329,54 +330,17 @@ class ScanRun:
     async def _finish(self) -> None:
         """Call missing what a complete walk didn't find, if the directory is still there to be believed."""
         now = await self._demand_directory()
+        ending = Ending(self.tools, now, self._is_in_flight, self.in_use)
         for start in range(0, len(self._unseen), BATCH):
             await self.go.wait()
-            await self._mark_missing(list(self._unseen[start : start + BATCH]), now)
+            pks = list(self._unseen[start : start + BATCH])
+            try:
+                absent = await self._answer(partial(ending.look, pks))
+            except Unresponsive as error:
+                raise DirectoryWentAway(str(error)) from None
+            if absent.rows:
+                await self._commit(partial(ending.write, absent))
         await self._answer(partial(self.tools.libraries.remember, now))
-
-    async def _mark_missing(self, pks: Sequence[int], directory: LibraryDirectory) -> None:
-        tools = self.tools
-        # Meanwhile this scan, or that of another directory, may have found them elsewhere.
-        known = await self._answer(partial(tools.tracks.by_pks, tools.database.direct, pks))
-        rows = [row for row in known if self._may_be_gone(row)]
-        try:
-            absent = await tools.file_system.call_at(directory.path, place.gone, directory, rows)
-        except Unresponsive as error:
-            raise DirectoryWentAway(str(error)) from None
-        if not absent:
-            return
-        paths = {row["pk"]: row["path"] for row in absent}
-        present = await self._answer(
-            partial(handover.successors, absent, tools.database, tools.tracks, tools.libraries, tools.file_system)
-        )
-
-        async def mark(tx: Tx) -> Counts:
-            found = await tools.tracks.by_pks(tx, list(paths), hold=True)
-            going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
-            moved = await self._hand_over(tx, going, present)
-            rest = [row["pk"] for row in going if row["pk"] not in moved]
-            return Counts(moved=len(moved), missing=await tools.tracks.mark_missing(tx, rest))
-
-        await self._commit(mark)
-
-    async def _hand_over(self, tx: Tx, going: Sequence[Row], present: Sequence[Row]) -> set[int]:
-        """Let tracks go on where a newer file with their audio lies; returns the row numbers of those that could."""
-        if not going or not present:
-            return set()
-        tracks = self.tools.tracks
-        seen = {row["pk"]: row["updated_at"] for row in present}
-        still = [row for row in await tracks.by_pks(tx, list(seen), hold=True) if row["updated_at"] == seen[row["pk"]]]
-        in_use = await self.in_use(tx, [row["id"] for row in (*going, *still)])
-        chosen = handover.pairs(going, [row for row in still if row["missing_since"] is None], in_use)
-        await tracks.hand_over(tx, chosen)
-        return {old["pk"] for old, _ in chosen}
-
-    def _may_be_gone(self, row: Row) -> bool:
-        return (
-            row["library_directory_id"] == self.directory.id
-            and row["missing_since"] is None
-            and not self._is_in_flight(bytes(row["path"]))
-        )
 
     def remaining_failures(self) -> list[Failure]:
         """Failures that no batch has stored yet."""
