@@ -141,8 +141,8 @@ async def _smart(app: App, ids: list[str], lists: int) -> dict[str, Any]:
         "edit_one": one,
         "edit_bulk": bulk,
         "read_entries": len(tracks),
-        "read_smart": await timed(lambda: app.playlists.contents.all(largest), 5),
-        "read_static": await timed(lambda: app.playlists.contents.all(by_hand), 5),
+        "read_smart": await timed(lambda: app.playlists.contents.whole(largest.id), 5),
+        "read_static": await timed(lambda: app.playlists.contents.whole(by_hand.id), 5),
     }
 
 

@@ -35,7 +35,9 @@ class Pagination:
 class Answer:
     """A success. `data` is JSON-ready; `orjson.Fragment`s in it are taken over as the bytes they are.
 
-    `location` is the URL of what was created or queued. `seq` overrides the number the answer is true for.
+    `location` is the URL of what was created or queued. `seq` is the number of the event that the answer is exactly
+    true for, where clients need to know it; otherwise it is true for the one that was the last before it was asked for,
+    and may hold later ones too.
     """
 
     data: Any = None
@@ -43,6 +45,7 @@ class Answer:
     pagination: Pagination | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
+    seq: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> bytes:
@@ -55,11 +58,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """An answer that isn't the usual envelope: plain bytes of some type."""
+    """An answer that isn't the usual envelope: plain bytes of some type. `seq` as that of an `Answer`."""
 
     body: bytes
     content_type: str
     status: int = 200
+    seq: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -53,8 +53,10 @@ class Endpoint:
             answer = await self._handle(request, query, content)
         if isinstance(answer, web.StreamResponse):
             return answer
+        if answer.seq is not None:
+            seq = answer.seq
         if isinstance(answer, Raw):
-            return _raw(request, answer)
+            return _raw(request, answer, seq if self.route.is_live else None)
         if self.route.method != "GET":
             return _plain(answer, seq if self.route.is_live else None)
         content = answer.body()
@@ -139,8 +141,11 @@ def _plain(answer: Answer, seq: int | None) -> web.Response:
     return web.Response(body=answer.body(), status=answer.status, headers=headers)
 
 
-def _raw(request: web.Request, answer: Raw) -> web.Response:
+def _raw(request: web.Request, answer: Raw, seq: int | None) -> web.Response:
     headers = {**_COMMON, **answer.headers, "Content-Type": answer.content_type}
+    if seq is not None:
+        headers["X-Mismo-Seq"] = str(seq)
+        headers.setdefault("ETag", f'"{xxhash.xxh3_64_hexdigest(answer.body)}"')
     etag = headers.get("ETag")
     if etag is not None and is_match(request.headers.get("If-None-Match"), etag):
         return web.Response(status=304, headers=headers)

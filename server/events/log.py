@@ -138,6 +138,12 @@ class EventLog:
         return gone
 
 
+async def seq_seen(connection: Connection) -> int:
+    """The last event whose change a snapshot holds: neither an earlier nor a later one is true for what it reads."""
+    seq: int = await connection.fetch_value("SELECT seq FROM event_head WHERE id = 1")
+    return seq
+
+
 def _weight(event: Event) -> int:
     if isinstance(event, SpanEvent):
         return max(1, event.last_key - event.first_key + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from server import errors, ids
 from server.clock import Clock
 from server.db.database import Connection, Database
 from server.db.uow import Transaction, UnitOfWork
+from server.events.log import seq_seen
 from server.events.model import Event
 from server.playlists import entries, events, store
 from server.playlists.folders import check_parent
@@ -25,6 +27,20 @@ Json = dict[str, Any]
 THINKING = "Thinking"
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A playlist and its entries, or some of them, as they were when the event `seq` was the last one.
+
+    Events tell positions, so that a client can only go on from exactly there. `end` is the place after the entries
+    (rank, entry id, position; None at the list's end).
+    """
+
+    playlist: Playlist
+    entries: list[Json]
+    seq: int
+    end: tuple[int, str, int] | None = None
+
+
 class Contents:
     def __init__(self, database: Database, uow: UnitOfWork[Event], tracks: TrackService, clock: Clock):
         self._database = database
@@ -34,26 +50,32 @@ class Contents:
 
     # -- reading
 
-    async def all(self, playlist: Playlist) -> list[Json]:
-        """Every entry with its track; `track` is null when it is in the library no more."""
-        found = await store.entries(self._database.direct, playlist.id)
-        return await self._with_tracks(found, 0)
+    async def whole(self, playlist_id: str) -> Listing:
+        """Every entry with its track, which is null when it is in the library no more. Raises `NotFound`."""
+        async with self._database.read() as connection:
+            playlist = await existing(connection, playlist_id)
+            found = await store.entries(connection, playlist_id)
+            seq = await seq_seen(connection)
+        return Listing(playlist, await self._with_tracks(found, 0), seq)
 
     async def page(
-        self, playlist: Playlist, limit: int, *, offset: int = 0, after: tuple[int, str, int] | None = None
-    ) -> tuple[list[Json], tuple[int, str, int] | None]:
-        """Some entries, and the place after them (rank, entry id, position; None at the end)."""
-        direct = self._database.direct
-        if after is None:
-            found = await store.entries(direct, playlist.id, limit=limit + 1, offset=offset)
-        else:
-            rank, entry_id, position = after
-            found, offset = await store.entries_after(direct, playlist.id, rank, entry_id, limit + 1), position + 1
+        self, playlist_id: str, limit: int, *, offset: int = 0, after: tuple[int, str, int] | None = None
+    ) -> Listing:
+        """Some entries, from a position or from a place on. Raises `NotFound`."""
+        async with self._database.read() as connection:
+            playlist = await existing(connection, playlist_id)
+            if after is None:
+                found = await store.entries(connection, playlist_id, limit=limit + 1, offset=offset)
+            else:
+                rank, entry_id, position = after
+                found = await store.entries_after(connection, playlist_id, rank, entry_id, limit + 1)
+                offset = position + 1
+            seq = await seq_seen(connection)
         items = await self._with_tracks(found[:limit], offset)
         if len(found) <= limit:
-            return items, None
+            return Listing(playlist, items, seq)
         last = found[limit - 1]
-        return items, (last.rank, last.id, offset + limit - 1)
+        return Listing(playlist, items, seq, (last.rank, last.id, offset + limit - 1))
 
     async def _with_tracks(self, found: Sequence[Entry], offset: int) -> list[Json]:
         tracks = await self._tracks.resources(list({item.track_id for item in found}))

@@ -12,6 +12,7 @@ from server.api.paging import decode_cursor, encode_cursor
 from server.api.route import Call, Route
 from server.db.sql import Where
 from server.playlists import schemas
+from server.playlists.contents import Listing
 from server.playlists.explanations import Explanations
 from server.playlists.locking import ReadOnly, WrongType
 from server.playlists.service import PlaylistService
@@ -43,10 +44,9 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
 
     async def get_playlist(call: Call) -> Answer:
         """One playlist, with its entries unless `include_tracks=false`."""
-        playlist = await playlists.get(call.path["id"])
         if not call.query["include_tracks"]:
-            return ok(playlist.as_json())
-        return ok({**playlist.as_json(), "entries": await contents.all(playlist)})
+            return ok((await playlists.get(call.path["id"])).as_json())
+        return whole(await contents.whole(call.path["id"]))
 
     async def change_playlist(call: Call) -> Answer:
         """Change a playlist; `is_readonly: false` reopens a session."""
@@ -63,16 +63,16 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
 
     async def list_entries(call: Call) -> Answer:
         """The entries of a playlist, in pages; for long lists."""
-        playlist = await playlists.get(call.path["id"])
         limit, page, after = call.query["limit"], call.query["page"], None
         if call.query["cursor"] is not None:
             _refuse_both(page)
             after = _entry_position(call.query["cursor"])
         offset = ((page or 1) - 1) * limit
-        items, last = await contents.page(playlist, limit, offset=offset, after=after)
-        cursor = None if last is None else encode_cursor(last)
+        found = await contents.page(call.path["id"], limit, offset=offset, after=after)
+        cursor = None if found.end is None else encode_cursor(found.end)
         shown = None if after else page or 1
-        return Answer(data=items, pagination=Pagination(limit, playlist.track_count, shown, cursor))
+        pagination = Pagination(limit, found.playlist.track_count, shown, cursor)
+        return Answer(data=found.entries, pagination=pagination, seq=found.seq)
 
     async def add_entries(call: Call) -> Answer:
         """Put tracks into a playlist, at a position or at the end."""
@@ -209,6 +209,11 @@ def routes(playlists: PlaylistService, explanations: Explanations) -> Sequence[R
             errors=editing,
         ),
     ]  # fmt: skip
+
+
+def whole(found: Listing) -> Answer:
+    """A playlist with its entries."""
+    return Answer(data={**found.playlist.as_json(), "entries": found.entries}, seq=found.seq)
 
 
 async def _page(playlists: PlaylistService, where: Where, query: Any) -> Answer:

@@ -15,6 +15,7 @@ from server.api.parse import invalid
 from server.api.route import Call, Route
 from server.playlists import schemas
 from server.playlists.locking import ReadOnly, WrongType
+from server.playlists.routes import whole
 from server.playlists.service import PlaylistService
 from server.playlists.sessions import SessionActive
 from server.playlists.transfer import Format, Paths, Transfer
@@ -37,8 +38,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
 
     async def get_thinking(_: Call) -> Answer:
         """The thinking playlist, with its entries; made when it isn't there."""
-        playlist = await contents.thinking()
-        return ok({**playlist.as_json(), "entries": await contents.all(playlist)})
+        return whole(await contents.whole((await contents.thinking()).id))
 
     async def think_of_tracks(call: Call) -> Answer:
         """Put tracks on the thinking playlist."""
@@ -61,8 +61,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
 
     async def active_session(_: Call) -> Answer:
         """The session that is going on, with what was played so far."""
-        playlist = await sessions.active()
-        return ok({**playlist.as_json(), "entries": await contents.all(playlist)})
+        return whole(await contents.whole((await sessions.active()).id))
 
     async def add_play(call: Call) -> Answer:
         """Write down that a track was played."""
@@ -86,6 +85,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         return Raw(
             body=file.content,
             content_type=_CONTENT_TYPES[file_format],
+            seq=file.seq,
             headers={
                 "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
                 "X-Mismo-Omitted": str(file.omitted),
@@ -105,10 +105,10 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
             imported = await transfer.import_m3u(call.body, name, parent_id)
         return created(imported.as_json(), f"/api/playlists/{imported.playlist.id}")
 
-    whole, playlist = schemas.PlaylistWithEntriesOut(), schemas.PlaylistOut()
+    with_entries, playlist = schemas.PlaylistWithEntriesOut(), schemas.PlaylistOut()
     base = "/playlists"
     return [
-        Route("GET", f"{base}/thinking", get_thinking, returns=whole, tag=TAG, is_live=True),
+        Route("GET", f"{base}/thinking", get_thinking, returns=with_entries, tag=TAG, is_live=True),
         Route(
             "POST", f"{base}/thinking/tracks", think_of_tracks, body=schemas.EntriesBody(),
             returns=schemas.PlainEntryOut(), status=201, tag=TAG, is_list=True, body_limit=8 * 1024 * 1024,
@@ -126,7 +126,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
             status=201, tag=TAG, errors=[SessionActive], is_body_required=False,
         ),
         Route(
-            "GET", f"{base}/sessions/active", active_session, returns=whole, tag=TAG, errors=[errors.NotFound],
+            "GET", f"{base}/sessions/active", active_session, returns=with_entries, tag=TAG, errors=[errors.NotFound],
             is_live=True,
         ),
         Route(
@@ -144,6 +144,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         Route(
             "GET", f"{base}/{{id}}/export", export_playlist, query=schemas.ExportQuery(),
             returns=schemas.ExportedPlaylist(), tag=TAG, errors=[errors.NotFound, WrongType], is_enveloped=False,
+            is_live=True,
             also_produces=tuple(dict.fromkeys(kind for kind in _CONTENT_TYPES.values() if "json" not in kind)),
         ),
     ]  # fmt: skip

@@ -13,6 +13,7 @@ import orjson
 from server.clock import Clock
 from server.db.database import Connection, Database
 from server.db.uow import UnitOfWork
+from server.events.log import seq_seen
 from server.events.model import Event
 from server.playlists import entries, m3u, rules, store
 from server.playlists.locking import WrongType, existing
@@ -42,11 +43,12 @@ class Paths(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file; `omitted` tracks have no path that could be written."""
+    """A file; `omitted` tracks have no path that could be written. `seq` is the last event that is in it."""
 
     name: str
     content: bytes
     omitted: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,14 @@ class Transfer:
             found = await store.entries(connection, playlist_id)
             known = await self._tracks.briefs(connection, list({item.track_id for item in found}))
             roots = {key: item.root for key, item in (await self._tracks.locations(connection)).items()}
+            seq = await seq_seen(connection)
         written = _written_paths(known, roots, paths)
         name = f"{playlist.name}.{file_format.value}"
         if file_format is Format.JSON:
-            return Exported(name, orjson.dumps(_as_json(playlist, found, known, written)), 0)
+            return Exported(name, orjson.dumps(_as_json(playlist, found, known, written)), 0, seq)
         items = [_item(item, known.get(item.track_id), written.get(item.track_id)) for item in found]
         content, omitted = m3u.write(playlist.name, items)
-        return Exported(name, content, omitted)
+        return Exported(name, content, omitted, seq)
 
     # -- in
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import shutil
 from pathlib import Path
 from typing import Any
 
+import m3u8
 import pytest
 
 from server.playlists import m3u
@@ -122,6 +124,36 @@ def test_a_line_break_in_a_path_is_left_out_and_counted() -> None:
     content, omitted = m3u.write("x", [m3u.Item(b"/a\nb.mp3", "A", None, None), m3u.Item(b"/c.mp3", "C\nD", None, 1.0)])
     assert omitted == 1
     assert [line.path for line in m3u.read(content).lines] == ["/c.mp3"]
+
+
+async def test_another_reader_finds_what_was_exported(mismo: Running) -> None:
+    tracks = await fill(mismo.app, TRACKS, root=b"/music")
+    playlist = await made(mismo, name="Grüße", track_ids=[*tracks, tracks[0]])
+    for file_format in ("m3u8", "m3u"):
+        for paths, root in (("absolute", "/music"), ("relative", "/lists")):
+            content = await exported(mismo, playlist["id"], format=file_format, paths=paths)
+            read = m3u8.loads(content.decode())
+            assert [posixpath.normpath(posixpath.join(root, item.uri)) for item in read.segments] == [
+                f"{root}/{track['path']}" for track in (*TRACKS, TRACKS[0])
+            ]
+            assert [item.title for item in read.segments][:2] == ["Björk - Jóga", "A - #1 Hit"]
+            assert [item.duration for item in read.segments][:2] == [300, 200]
+
+
+async def test_an_export_says_what_it_is_true_for_and_isnt_sent_twice(mismo: Running) -> None:
+    tracks = await fill(mismo.app, TRACKS)
+    playlist = await made(mismo, track_ids=tracks)
+    path = f"/api/playlists/{playlist['id']}/export"
+    for query in ("", "?format=m3u&paths=relative", "?format=json"):
+        first = await mismo.client.request("GET", path + query)
+        assert int(first.headers["x-mismo-seq"]) == mismo.app.log.seq
+        known = {"If-None-Match": first.headers["etag"]}
+        again = await mismo.client.request("GET", path + query, headers=known)
+        assert (again.status, again.content) == (304, b"")
+        await mismo.client.delete(f"/api/playlists/{playlist['id']}/tracks/{tracks.pop()}")
+        changed = await mismo.client.request("GET", path + query, headers=known)
+        assert (changed.status, changed.headers["etag"] != first.headers["etag"]) == (200, True)
+        assert int(changed.headers["x-mismo-seq"]) == int(first.headers["x-mismo-seq"]) + 1
 
 
 async def test_mpv_reads_as_many_tracks_as_were_exported(mismo: Running, music: Path) -> None:
