@@ -185,6 +185,7 @@ async def build(
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
+    plays.play_listeners.append(playlists.log_counted)
     cleanup.in_use = playlists.tracks_in_lists
     cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}
     scans.in_use = _worked_with(playlists, cues)

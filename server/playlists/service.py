@@ -287,6 +287,10 @@ class PlaylistService:
         """Write a play of the engine into the active session; see `Sessions.log_play`."""
         return await self.sessions.log_play(tx, track_id, played_at, duration, deck)
 
+    async def log_counted(self, tx: Tx, track_id: str, played_at: int, duration: float, deck: str | None) -> None:
+        """Write a play that was counted elsewhere into the active session, however short it was."""
+        await self.sessions.log_play(tx, track_id, played_at, duration, deck, has_counted=True)
+
 
 def _criteria(kind: Kind, content: Mapping[str, Any] | None) -> Criteria | None:
     if kind is Kind.SMART:

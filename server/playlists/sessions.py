@@ -98,21 +98,32 @@ class Sessions:
             return await self._append(tx, playlist, brief, at, duration, deck, notes)
 
     async def log_play(
-        self, tx: Tx, track_id: str, played_at: int, duration: float | None = None, deck: str | None = None
+        self,
+        tx: Tx,
+        track_id: str,
+        played_at: int,
+        duration: float | None = None,
+        deck: str | None = None,
+        *,
+        has_counted: bool = False,
     ) -> Json | None:
         """Write a play into the active session, which begins with it when there is none. Times in ms, seconds on air.
 
         The same play (track and `played_at`) told again only learns its duration. None when it was on air for less
-        than the setting `played_after_seconds`, or isn't a track.
+        than the setting `played_after_seconds` (unless it `has_counted` all the same), when it began so long ago that
+        a session with it would be over, or when it isn't a track.
         """
         shortest: float = await self._settings.get("played_after_seconds")
         brief = (await self._tracks.briefs(tx, [track_id])).get(track_id)
-        if brief is None or (duration is not None and duration < shortest):
+        if brief is None or (duration is not None and duration < shortest and not has_counted):
             return None
         await self._expire(tx, played_at)
-        playlist = await self._going_on(tx, played_at)
-        known = await store.play(tx, playlist.id, track_id, played_at)
-        if known is None:
+        playlist = await store.active_session(tx, is_locked=True)
+        known = None if playlist is None else await store.play(tx, playlist.id, track_id, played_at)
+        if playlist is None or known is None:
+            if played_at + await self._silence_ms() <= self._clock.now_ms():
+                return None
+            playlist = playlist or await self._begin_or_join(tx, played_at)
             return await self._append(tx, playlist, brief, played_at, duration, deck, None)
         if duration is None:
             return known.as_json(await store.position_of(tx, known))
@@ -121,10 +132,7 @@ class Sessions:
         await self._measure(tx, playlist)
         return described
 
-    async def _going_on(self, tx: Tx, now: int) -> Playlist:
-        found = await store.active_session(tx, is_locked=True)
-        if found is not None:
-            return found
+    async def _begin_or_join(self, tx: Tx, now: int) -> Playlist:
         try:
             return await self._begin(tx, now)
         except SessionActive:
@@ -214,8 +222,11 @@ class Sessions:
     async def silent_until(self, playlist: Playlist) -> int:
         """When a session ends by itself if nothing more is played, in Unix milliseconds."""
         assert playlist.session is not None
+        return playlist.session.last_played_at + await self._silence_ms()
+
+    async def _silence_ms(self) -> int:
         hours: float = await self._settings.get("session_timeout_hours")
-        return playlist.session.last_played_at + round(hours * _HOUR_MS)
+        return round(hours * _HOUR_MS)
 
     async def due_at(self) -> int | None:
         """When the active session ends by itself; None when there is none."""

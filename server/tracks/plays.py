@@ -18,6 +18,8 @@ from server.tracks.service import TrackService
 Tx = Transaction[Event]
 # Rows of a track's history that other domains know of: `{at, event, from?, to?, fields?}`, `at` in Unix milliseconds.
 HistoryProvider = Callable[[str, int], Awaitable[Sequence[dict[str, Any]]]]
+# Who keeps plays too is told of one: the track, when it began (Unix milliseconds), seconds on air, the deck.
+PlayListener = Callable[[Tx, str, int, float, str | None], Awaitable[None]]
 
 
 # Clocks of other machines may be set wrong by as much.
@@ -60,6 +62,8 @@ class PlayService:
         self._clock = clock
         # Others who know of a track's past (what became of its file) add themselves here.
         self.history_providers: list[HistoryProvider] = []
+        # Of plays that are told over HTTP; who reports for an engine tells others itself.
+        self.play_listeners: list[PlayListener] = []
 
     # -- what decks do, as the engine reports it; times in Unix milliseconds, positions in seconds
 
@@ -93,9 +97,12 @@ class PlayService:
             await store.add(tx, track_id, event.value, deck, position, moment)
             if not since or any(row["event"] != Playback.START for row in since):
                 return False
-            if event is Playback.STOP and moment - since[0]["at"] < needed:
+            began: int = since[0]["at"]
+            if event is Playback.STOP and moment - began < needed:
                 return False
             await self.count_within(tx, track_id, deck, moment)
+            for listener in self.play_listeners:
+                await listener(tx, track_id, began, (moment - began) / 1000, deck)
         return True
 
     async def load(self, track_id: str, deck: str | None, at: int | None) -> None:

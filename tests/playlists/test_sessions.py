@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.clock import to_rfc3339
 from server.config import Config
 from tests.playlists.clock import START, StoppedClock, marked, running_at
 from tests.playlists.library import fill
@@ -36,6 +37,72 @@ async def test_first_play_begins_a_session_and_short_ones_dont_count(config: Con
         assert active["session"]["duration_seconds"] == 520.0
         await mismo.client.put("/api/settings/played_after_seconds", {"value": 5})
         assert await play(mismo, tracks[0], START + 900_000, 6.0) is not None
+
+
+class Deck:
+    """A deck of a frontend that plays by itself and tells Mismo of it."""
+
+    def __init__(self, mismo: Running, clock: StoppedClock):
+        self._mismo, self._clock = mismo, clock
+
+    async def plays(self, track_id: str, seconds: float, end: str = "stop") -> bool:
+        """Begin at the clock's time; answers whether it counted."""
+        path = f"/api/tracks/{track_id}/playback"
+        await self._mismo.client.post(path, {"event": "start", "deck": "A"})
+        self._clock.pass_seconds(seconds)
+        counted: bool = (await self._mismo.client.post(path, {"event": end, "deck": "A"}))["data"]["counted"]
+        return counted
+
+
+async def test_plays_told_over_http_stand_in_the_session_when_they_count(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        tracks = await fill(mismo.app, [{"title": f"T{n}", "duration_seconds": 300.0} for n in range(3)])
+        deck = Deck(mismo, clock)
+        assert not await deck.plays(tracks[0], 29)
+        await mismo.client.get("/api/playlists/sessions/active", status=404)
+        async with mismo.socket("session:*", "track:updated") as socket:
+            assert await deck.plays(tracks[0], 200)
+            played = await socket.named("session:track:played")
+            await socket.named("track:updated")
+        told = {event["event"]: event["seq"] for event in socket.events}
+        assert set(told) == {"track:updated", "session:started", "session:track:played"}
+        assert told["session:started"] < told["session:track:played"]
+        assert (played["data"]["entry"]["deck"], played["data"]["entry"]["play_duration_ms"]) == ("A", 200_000)
+        assert await deck.plays(tracks[1], 5, "complete")
+        assert await deck.plays(tracks[0], 100)
+        entries = (await mismo.client.get("/api/playlists/sessions/active"))["data"]["entries"]
+        assert [(tracks.index(entry["track_id"]), entry["play_duration_ms"]) for entry in entries] == [
+            (0, 200_000), (1, 5_000), (0, 100_000),
+        ]  # fmt: skip
+        assert (await mismo.client.get(f"/api/tracks/{tracks[0]}"))["data"]["play_count"] == 2
+
+
+async def test_a_play_told_after_its_evening_is_over_counts_but_joins_no_session(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        (track,) = await fill(mismo.app, [{"duration_seconds": 300.0}])
+        path = f"/api/tracks/{track}/playback"
+        for hours, is_active in ((4, False), (3.9, True)):
+            at = START - round(hours * 3_600_000)
+            for event, moment in (("start", at), ("complete", at + 300_000)):
+                body = {"event": event, "deck": "A", "at": to_rfc3339(moment)}
+                counted = (await mismo.client.post(path, body))["data"]["counted"]
+            assert counted
+            await mismo.client.get("/api/playlists/sessions/active", status=200 if is_active else 404)
+        assert (await mismo.client.get(f"/api/tracks/{track}"))["data"]["play_count"] == 2
+
+
+async def test_a_set_longer_than_the_silence_stays_one_play(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        (track,) = await fill(mismo.app, [{"duration_seconds": 18_000.0}])
+        assert await play(mismo, track, START) is not None
+        clock.pass_seconds(5 * 3600)
+        assert await mismo.app.playlists.sessions.expire() is not None
+        assert await play(mismo, track, START, 18_000.0) is None
+        (listed,) = (await mismo.client.get("/api/playlists", type="session"))["data"]
+        assert listed["track_count"] == 1
 
 
 async def test_silence_ends_a_session_also_while_the_server_was_off(config: Config) -> None:
