@@ -19,7 +19,7 @@ from server.analysis.service import (
 from server.analysis.stage import Stage
 from server.analysis.stems import CONTENT_TYPES, StemsNotReady
 from server.analysis.waveform import PLANES, Waveform
-from server.api.answer import Answer, Raw, accepted, ok
+from server.api.answer import Answer, Pagination, Raw, accepted, ok
 from server.api.route import Call, Route
 
 _TAG = "analysis"
@@ -99,10 +99,11 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
               errors=[WaveformNotReady], **common),
         Route("POST", "/tracks/{id}/waveform", request_waveform, returns=job, status=202, errors=[NotHashed],
               **common),
-        Route("GET", "/analysis/waveforms/{id}", get_waveforms, returns=schemas.WAVEFORM, is_list=True,
+        Route("GET", "/analysis/waveforms/{id}", get_waveforms, returns=schemas.WAVEFORM, is_list=True, is_paged=True,
               errors=[WaveformNotReady], **common),
         Route("GET", "/tracks/{id}/stems", get_stems, returns=schemas.StemsOut(), errors=[StemsNotReady], **common),
-        Route("POST", "/tracks/{id}/stems", request_stems, returns=job, status=202, errors=[NotHashed], **common),
+        Route("POST", "/tracks/{id}/stems", request_stems, returns=job, status=202, errors=[NotHashed],
+              is_personal=True, **common),
         Route("GET", "/tracks/{id}/stems/{name}", get_stem, produces="audio/*", is_enveloped=False,
               errors=[StemsNotReady], **common),
     ]  # fmt: skip
@@ -111,8 +112,9 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
 def _json(audio_hash: str, found: Sequence[Waveform], *, is_one: bool) -> Raw:
     shown = [{"audio_hash": audio_hash, **item.as_json()} for item in found]
     etag = xxhash.xxh3_64_hexdigest("".join(item.etag for item in found).encode())
+    answer = ok(shown[0]) if is_one else Answer(data=shown, pagination=Pagination(len(shown), len(shown), 1))
     return Raw(
-        body=ok(shown[0] if is_one else shown).body(),
+        body=answer.body(),
         content_type="application/json",
         headers={"ETag": f'"{etag}"', "Cache-Control": _KEPT, "Vary": "Accept"},
     )

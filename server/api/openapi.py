@@ -158,6 +158,16 @@ def _parameters(route: Route, converter: OpenAPIConverter) -> list[dict[str, Any
                 "description": "the ETag of an answer before: 304 when it is still the same",
             }
         )
+    if route.is_personal:
+        parameters.append(
+            {
+                "name": "X-Mismo-Client",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "format": "uuid"},
+                "description": "the `client_id` of a websocket's hello: that client is told what comes of the request",
+            }
+        )
     if route.method == "POST" and route.status in (201, 202):
         parameters.append(
             {
@@ -183,7 +193,7 @@ def _is_comma_list(schema: Schema, name: str) -> bool:
 
 
 def _is_cacheable(route: Route) -> bool:
-    return route.method == "GET" and route.is_enveloped
+    return route.method == "GET" and (route.is_enveloped or route.is_live)
 
 
 def _responses(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Route:
     is_paged: bool = False
     is_live: bool = False
     is_cached: bool = False
+    is_personal: bool = False  # what comes of it is told to the websocket client that `X-Mismo-Client` names
     is_root: bool = False
     is_open: bool = False  # needs no token
     is_enveloped: bool = True

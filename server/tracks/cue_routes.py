@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from server import errors
-from server.api.answer import Answer, ok
+from server.api.answer import Answer, Pagination, ok
 from server.api.fields import Flag, StrictSchema, Text, integer, number
 from server.api.route import Call, Route
 from server.tracks.cue import HIGHEST_INDEX, Cue, CueSource
@@ -81,7 +81,8 @@ class Deleted(Schema):
 def routes(cues: CueService) -> Sequence[Route]:
     async def list_hot_cues(call: Call) -> Answer:
         """The hot cues of a track: one for each index, user's and engine's first, or those of one source."""
-        return ok([cue.as_json() for cue in await cues.listed(call.path["id"], call.query["source"])])
+        found = [cue.as_json() for cue in await cues.listed(call.path["id"], call.query["source"])]
+        return Answer(data=found, pagination=Pagination(HIGHEST_INDEX + 1, len(found), 1))
 
     async def get_hot_cue(call: Call) -> Answer:
         """One hot cue."""
@@ -113,13 +114,16 @@ def routes(cues: CueService) -> Sequence[Route]:
     tag, missing, cue, deleted = "tracks", [errors.NotFound], CueOut(), Deleted()
     chosen = CueSelection()
     return [
-        Route("GET", every, list_hot_cues, query=CueQuery(), returns=cue, tag=tag, errors=missing, is_list=True),
+        Route(
+            "GET", every, list_hot_cues, query=CueQuery(), returns=cue, tag=tag, errors=missing, is_list=True,
+            is_paged=True, is_live=True,
+        ),
         Route("PUT", every, replace_hot_cues, body=CuesBody(), returns=cue, tag=tag, errors=missing, is_list=True),
         Route("DELETE", every, delete_hot_cues, query=chosen, returns=deleted, tag=tag, errors=missing),
-        Route("GET", one, get_hot_cue, query=CueQuery(), returns=cue, tag=tag, errors=missing),
+        Route("GET", one, get_hot_cue, query=CueQuery(), returns=cue, tag=tag, errors=missing, is_live=True),
         Route("PUT", one, put_hot_cue, body=OneCueBody(), returns=cue, tag=tag, errors=missing),
         Route("DELETE", one, delete_hot_cue, query=chosen, returns=deleted, tag=tag, errors=missing),
-    ]
+    ]  # fmt: skip
 
 
 def _index(call: Call) -> int:

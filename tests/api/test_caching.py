@@ -27,6 +27,7 @@ async def _targets(mismo: Running, music: Path) -> list[tuple[Route, str]]:
         "/scan/library/{id}/status": f"/scan/library/{directory['id']}/status",
         "/scan/{id}": f"/scan/{scan['id']}",
         "/tracks/{id}": f"/tracks/{track['id']}",
+        "/tracks/{id}/hot-cues": f"/tracks/{track['id']}/hot-cues",
         "/tracks/search": "/tracks/search?q=one",
         "/tracks/facets": "/tracks/facets?fields=genre",
     }

@@ -53,6 +53,15 @@ async def test_every_route_is_documented_and_nothing_else(mismo: Running, openap
     assert {(method, path) for method, path, _ in _operations(openapi)} == routed
 
 
+def test_requests_whose_outcome_is_one_clients_can_name_it(openapi: dict[str, Any]) -> None:
+    named = {
+        path
+        for _, path, operation in _operations(openapi)
+        if any(parameter["name"] == "X-Mismo-Client" for parameter in operation["parameters"])
+    }
+    assert named == {"/api/tracks/{id}/stems"}
+
+
 def test_every_operation_says_what_it_is_for(openapi: dict[str, Any]) -> None:
     seen = set()
     for method, path, operation in _operations(openapi):
