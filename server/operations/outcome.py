@@ -9,8 +9,9 @@ from server.db.uow import Transaction
 from server.events.model import Event
 from server.operations.model import Facts, Kind, Operation, Place
 from server.operations.planning import Known
+from server.tracks.keeping import Move
 from server.tracks.model import FileFacts, Values
-from server.tracks.service import Move, TrackService
+from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
 

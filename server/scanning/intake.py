@@ -17,7 +17,8 @@ from server.scanning.model import Counts
 from server.scanning.reader import Outcome
 from server.scanning.walk import Entry
 from server.scanning.workers import WorkerPool
-from server.tracks.service import Move, TrackService
+from server.tracks.keeping import Move
+from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
 
