@@ -26,24 +26,47 @@ MAX_AT_WORK = 256
 MAX_EVENTS_WAITING = 1024
 # A whole frame this large is still read, so that the engine is told instead of cut off.
 _READ_LIMIT = 16 * MAX_MESSAGE_BYTES
+_CLOSING_SECONDS = 2
 Content = Mapping[str, Any]
 
 
 class Peer:
-    """One connection to the engine: a reply goes over the one its request came by, or nowhere."""
+    """One connection to the engine: a reply goes over the one its request came by, or nowhere.
 
-    def __init__(self, socket: ClientConnection):
+    `patience`: in seconds, how long the engine may take nothing in. The websocket's own pings don't find out that it
+    stands still: once the buffers are full, a ping waits behind the replies and is never missed.
+    """
+
+    def __init__(self, socket: ClientConnection, patience: float):
         self._socket = socket
+        self._patience = patience
+        # One message at a time is on its way, so that those of an engine that stands still don't pile up as bytes.
+        self._turn = asyncio.Lock()
+        self.fault: str | None = None
 
     async def send(self, message: Content) -> bool:
         """Tell the engine something; False when this connection is over."""
-        # Made first: what can't be said in JSON is a fault of ours, not of the link.
-        text = orjson.dumps(message)
-        try:
-            await self._socket.send(text, text=True)
-        except ConnectionClosed:
-            return False
+        async with self._turn:
+            # Made first: what can't be said in JSON is a fault of ours, not of the link.
+            text = orjson.dumps(message)
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._socket.send(text, text=True)
+            except ConnectionClosed:
+                return False
+            except TimeoutError:
+                self.fault = f"the engine took nothing in for {self._patience:g} s"
+                self._socket.transport.abort()
+                return False
         return True
+
+    async def leave(self) -> None:
+        """Say goodbye, or hang up on an engine that doesn't take even that in."""
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self._socket.close(CloseCode.GOING_AWAY)
+        except TimeoutError:
+            self._socket.transport.abort()
 
 
 class Handler(Protocol):
@@ -99,12 +122,13 @@ class EngineLink:
             try:
                 async with self._opened() as socket:
                     opened_at = self.monotonic()
+                    peer = Peer(socket, self.pace.pong)
                     try:
-                        await self._serve(socket)
+                        await self._serve(socket, peer)
                     except asyncio.CancelledError:
-                        await socket.close(CloseCode.GOING_AWAY)
+                        await peer.leave()
                         raise
-                reason = _closing(socket)
+                reason = peer.fault or _closing(socket)
             except (OSError, WebSocketException, ValueError) as error:
                 # ValueError: whoever answers there may send us on to what is no address.
                 reason = f"{type(error).__name__}: {error}"
@@ -118,15 +142,14 @@ class EngineLink:
             open_timeout=self.pace.opening,
             ping_interval=self.pace.ping,
             ping_timeout=self.pace.pong,
-            close_timeout=2,
+            close_timeout=_CLOSING_SECONDS,
             max_size=_READ_LIMIT,
             compression=None,
             proxy=None,  # the engine is near; a proxy for the web isn't the way to it
         )
 
-    async def _serve(self, socket: ClientConnection) -> None:
+    async def _serve(self, socket: ClientConnection, peer: Peer) -> None:
         """Say who calls, then take what comes, until the connection is over."""
-        peer = Peer(socket)
         if not await peer.send({"type": "appServerIdentify", **({"token": self._token} if self._token else {})}):
             return
         self._peer = peer

@@ -14,7 +14,7 @@ from server.config import Config
 from server.engine.pace import Pace
 from tests.analysis.conftest import QUICK
 from tests.support import sound
-from tests.support.analysis_server import AnalysisServer, Ordered, analysis_server, good
+from tests.support.analysis_server import RESULTS, AnalysisServer, Ordered, analysis_server, good
 from tests.support.application import Running, running
 from tests.support.clock import MovedClock
 from tests.support.engine import StandInEngine, standing_in
@@ -36,17 +36,25 @@ def clock() -> MovedClock:
 
 
 class Desk:
-    """The stand-in analysis server's way of working: it answers when its gate is open; `stems` is what it makes."""
+    """The stand-in analysis server's way of working: it answers when its gate is open; `stems` is what it makes.
+
+    `beats` are those it finds in place of a few.
+    """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
         self.stems: dict[str, Any] = {}
+        self.beats: list[float] = []
 
     async def work(self, server: AnalysisServer, job: Ordered) -> None:
         await self.gate.wait()
         if "stems" in job.stages:
             await server.call(job, "stems", self.stems)
+        elif self.beats:
+            await server.call(job, "basic_features", {**RESULTS["basic_features"](), "beats": self.beats})
+            await server.send(job, [stage for stage in job.stages if stage != "basic_features"])
+            await server.call(job, "job_completed")
         else:
             await good(server, job)
 

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection
 
 from server.config import Config
-from server.engine.link import EngineLink, Peer
+from server.engine.link import MAX_AT_WORK, EngineLink, Peer
 from server.engine.pace import JITTER, Backoff, Pace
 from tests.analysis.conftest import QUICK
 from tests.engine.conftest import BRISK, UNKNOWN, Desk, one_track
@@ -175,6 +176,58 @@ async def test_engine_that_stands_still_is_left_and_found_again(
         reply = await engine.ask(command="getTrackInfo", trackId=track_id, requestId="after")
         assert reply["success"]
         assert (await _quiet(calm)).tasks <= calm.tasks + 5
+
+
+async def test_engine_that_stands_still_among_its_requests_costs_the_others_nothing(
+    settings: Config, engine: StandInEngine, music: Path, desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # A ping would wait behind the replies that nobody reads, and so would never be missed.
+    pace = replace(BRISK, ping=3600, pong=0.5, opening=0.5)
+    desk.beats = [n / 100 for n in range(4000)]
+    async with running(settings, analysis_pace=QUICK, engine_pace=pace) as mismo:
+        await engine.connected()
+        track_id = await one_track(mismo, music)
+        reply = await engine.ask(command="getTrackInfo", trackId=track_id, requestId="before")
+        replies, one = 2000, len(orjson.dumps(reply))
+        assert one > 16_000
+        async with mismo.socket("engine:state") as socket:
+            calm = Held()
+            tracemalloc.start()
+            try:
+                await engine.stand_still([REQUEST % (track_id, number) for number in range(replies)])
+                while not socket.events:
+                    # Whoever else asks is answered meanwhile.
+                    await mismo.client.get(f"/api/tracks/{track_id}/hot-cues")
+                    await socket.send(type="ping", id="x")
+                    await socket.receive()
+                    assert len(asyncio.all_tasks()) <= calm.tasks + MAX_AT_WORK + 16
+                memory = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+                engine.thaw()
+            assert socket.events[0]["data"]["state"] == "disconnected"
+            assert "took nothing in for 0.5 s" in socket.events[0]["data"]["detail"]
+            await socket.until(lambda event: event["data"]["state"] == "connected")
+        # All of its replies at once would be as much again and more.
+        assert memory < replies * one / 2
+        assert "the engine took nothing in for 0.5 s" in capfd.readouterr().out
+        await engine.connected(2)
+        assert (await engine.ask(command="getTrackInfo", trackId=track_id, requestId="after"))["success"]
+        assert (await _quiet(calm)).tasks <= calm.tasks + 5
+
+
+async def test_server_stops_while_its_engine_stands_still(
+    settings: Config, engine: StandInEngine, music: Path, desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    desk.beats = [n / 100 for n in range(4000)]
+    try:
+        async with running(settings, analysis_pace=QUICK, engine_pace=BRISK) as mismo:
+            await engine.connected()
+            track_id = await one_track(mismo, music)
+            await engine.stand_still([REQUEST % (track_id, number) for number in range(2000)])
+    finally:
+        engine.thaw()
+    assert "didn't stop in time" not in capfd.readouterr().out
 
 
 @dataclass

@@ -7,7 +7,7 @@ import base64
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class StandInEngine:
         self.identified: list[dict[str, Any]] = []
         self.received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._process = process
+        self.is_standing_still = False
         self._is_up = False
         self._questions = 0
         self._changed = asyncio.Condition()
@@ -48,7 +49,9 @@ class StandInEngine:
                 self.received.put_nowait(told["message"])
                 continue
             async with self._changed:
-                if told["report"] == "connected":
+                if told["report"] == "standing_still":
+                    self.is_standing_still = True
+                elif told["report"] == "connected":
                     self.connections += 1
                     self._is_up = True
                     self.identified.append(told["identify"])
@@ -99,7 +102,14 @@ class StandInEngine:
         """The process stands still: the kernel holds the connection up, and nobody is there."""
         self._process.send_signal(signal.SIGSTOP)
 
+    async def stand_still(self, texts: Sequence[str]) -> None:
+        """Freeze right after many requests, before any reply is read."""
+        await self._tell({"do": "stand_still", "texts": list(texts)})
+        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+            await self._changed.wait_for(lambda: self.is_standing_still)
+
     def thaw(self) -> None:
+        self.is_standing_still = False
         self._process.send_signal(signal.SIGCONT)
 
     async def _tell(self, command: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """A stand-in audio engine as a program of its own: the engine's side of the websocket, told what to do line by line.
 
 `python engine_program.py [--port N]`. It reads commands from standard input and reports to standard output, one JSON
-object a line. Commands: `send` (`text`, or `base64` of a text frame's bytes), `abort`, `close`, and `flap` (`times`,
-`text`): let the link come up so many times, send a text each time, and cut it off without a word. It reports
-`listening`, `connected`, `message` and `disconnected`.
+object a line. Commands: `send` (`text`, or `base64` of a text frame's bytes), `abort`, `close`, `flap` (`times`,
+`text`): let the link come up so many times, send a text each time, and cut it off without a word; and `stand_still`
+(`texts`): read nothing any more, send the texts, and stop the whole process as SIGSTOP does. It reports `listening`,
+`connected`, `message`, `standing_still` and `disconnected`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import argparse
 import asyncio
 import base64
 import json
+import os
+import signal
+import socket
 import sys
 from typing import Any
 
@@ -65,6 +69,15 @@ class Engine:
             await connection.send(base64.b64decode(command["base64"]), text=True)
         elif do == "send":
             await connection.send(command["text"])
+        elif do == "stand_still":
+            connection.transport.pause_reading()
+            # Or else the kernel would read on for it, tens of megabytes.
+            plug = connection.transport.get_extra_info("socket")
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            for text in command["texts"]:
+                await connection.send(text)
+            report("standing_still")
+            os.kill(os.getpid(), signal.SIGSTOP)
         elif do == "close":
             await connection.close(1001, "going away")
         elif do == "abort":
