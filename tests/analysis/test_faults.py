@@ -376,8 +376,7 @@ async def test_cancelled_job_is_dropped_at_the_server(studio: Opened) -> None:
                 await it.mismo.client.get("/livez")
             cancelled = (await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}"))["data"]
             assert cancelled["status"] == "cancelled"
-            while not it.server.dropped:
-                await it.mismo.client.get("/livez")
+            await it.server.let_go(*it.server.jobs)
         assert it.server.dropped == list(it.server.jobs)
         answer = await it.mismo.client.request("DELETE", f"/api/analysis/jobs/{job['id']}")
         assert (answer.status, answer.json["code"]) == (409, "job_ended")

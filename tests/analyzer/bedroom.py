@@ -7,6 +7,7 @@ bass line is syncopated. Nothing was fitted on it.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from .drumbox import filtered
 from .tracks import Description, Track
@@ -155,12 +156,7 @@ def _room(rng: np.random.Generator, dry: Samples) -> Samples:
     t = np.arange(int(0.5 * RATE)) / RATE
     tail = rng.standard_normal(t.size) * np.exp(-t / 0.12)
     tail *= 0.25 / np.sqrt(np.sum(tail**2))
-    return np.asarray(dry + _convolved(dry, tail))
-
-
-def _convolved(dry: Samples, tail: Samples) -> Samples:
-    size = dry.size + tail.size
-    return np.asarray(np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(tail, size), size)[: dry.size])
+    return np.asarray(dry + signal.oaconvolve(dry, tail)[: dry.size])  # type: ignore[attr-defined]
 
 
 def _put(mix: Samples, at: float, sound: Samples) -> None:

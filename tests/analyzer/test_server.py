@@ -7,10 +7,9 @@ import shutil
 import signal
 import sys
 from base64 import b64decode
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -18,6 +17,7 @@ import orjson
 import pytest
 
 from server.analyzer import process
+from tests.support.process import ended, opening
 
 from . import encoding
 from .conftest import ROOT, Analyzer, Start, children
@@ -112,8 +112,6 @@ async def test_file_that_is_no_audio_fails_its_job_and_nothing_else(
     assert (await analyzer.receiver.until_job_ends())[-1]["stage"] == "job_completed"
 
 
-T = TypeVar("T")
-
 HOSTILE: dict[str, np.ndarray] = {
     "one sample": np.full((1, 1), 0.5),
     "half a second": np.random.default_rng(1).uniform(-0.5, 0.5, (2, 22050)),
@@ -144,8 +142,7 @@ async def test_sound_without_music_gives_valid_results(name: str, analyzer: Anal
 
 
 async def test_cancelled_job_ends_its_process_and_calls_back_no_more(analyzer: Analyzer, long_song: Path) -> None:
-    await analyzer.submit(long_song, options={"stems": True})
-    await _until(analyzer.workers)
+    await _at_work(analyzer, long_song)
     assert (await analyzer.call("GET", "/jobs/hash-1"))[1]["status"] == "processing"
     status, body = await analyzer.call("DELETE", "/jobs/hash-1")
     assert (status, body["status"]) == (200, "cancelled")
@@ -157,8 +154,7 @@ async def test_cancelled_job_ends_its_process_and_calls_back_no_more(analyzer: A
 
 async def test_queued_job_can_be_cancelled_before_it_begins(start: Start, long_song: Path, song: Path) -> None:
     analyzer = await start("--workers", "1")
-    await analyzer.submit(long_song, "first", options={"stems": True})
-    await _until(analyzer.workers)
+    await _at_work(analyzer, long_song, "first")
     await analyzer.submit(song, "second")
     assert (await analyzer.call("GET", "/health"))[1]["jobs_queued"] == 1
     assert (await analyzer.call("DELETE", "/jobs/second"))[1]["status"] == "cancelled"
@@ -170,8 +166,7 @@ async def test_queued_job_can_be_cancelled_before_it_begins(start: Start, long_s
 async def test_killed_worker_fails_its_job_and_the_server_goes_on(
     analyzer: Analyzer, long_song: Path, song: Path
 ) -> None:
-    await analyzer.submit(long_song, "long", options={"stems": True})
-    (worker,) = await _until(analyzer.workers)
+    worker = await _at_work(analyzer, long_song, "long")
     os.kill(worker, signal.SIGKILL)
     (failed,) = await analyzer.receiver.until_job_ends()
     assert (failed["stage"], failed["data"]["code"]) == ("job_failed", "worker_died")
@@ -181,10 +176,8 @@ async def test_killed_worker_fails_its_job_and_the_server_goes_on(
 
 
 async def test_worker_is_polite_and_limited(analyzer: Analyzer, long_song: Path) -> None:
-    await analyzer.submit(long_song, options={"stems": True})
-    (worker,) = await _until(analyzer.workers)
     # It has its limits before it reads the file.
-    await _until(lambda: str(long_song) in _open_files(worker))
+    worker = await _at_work(analyzer, long_song)
     assert os.getpriority(os.PRIO_PROCESS, worker) == 10
     assert resource.prlimit(worker, resource.RLIMIT_AS)[0] == process.MEMORY_LIMIT
     assert resource.prlimit(worker, resource.RLIMIT_CPU)[0] == process.CPU_LIMIT
@@ -286,11 +279,10 @@ async def test_allowed_file_roots_bound_the_paths(start: Start, song: Path, tmp_
 
 
 async def test_end_of_the_server_is_the_end_of_its_workers(analyzer: Analyzer, long_song: Path) -> None:
-    await analyzer.submit(long_song, options={"stems": True})
-    (worker,) = await _until(analyzer.workers)
+    worker = await _at_work(analyzer, long_song)
     analyzer.process.kill()
     await analyzer.process.wait()
-    await _until(lambda: not _is_alive(worker))
+    assert await asyncio.to_thread(ended, worker)
 
 
 async def test_server_ends_with_its_parent_when_told_to(tmp_path: Path) -> None:
@@ -305,7 +297,7 @@ async def test_server_ends_with_its_parent_when_told_to(tmp_path: Path) -> None:
     shell.kill()
     await shell.wait()
     assert b"parent is gone" in await asyncio.wait_for(shell.stderr.read(), 60)
-    await _until(lambda: not _is_alive(server))
+    assert await asyncio.to_thread(ended, server)
 
 
 async def test_port_in_use_is_said_in_one_line(analyzer: Analyzer) -> None:
@@ -318,26 +310,14 @@ async def test_port_in_use_is_said_in_one_line(analyzer: Analyzer) -> None:
     assert orjson.loads(complaint)["event"] == "can't start"
 
 
-async def _until(look: Callable[[], T]) -> T:
-    """Looks again and again until there is something to see; the test's own time limit ends a vain wait."""
-    while not (seen := look()):  # noqa: ASYNC110 (other processes set no event here)
-        await asyncio.sleep(0.01)
-    return seen
+async def _at_work(analyzer: Analyzer, path: Path, track_hash: str = "hash-1") -> int:
+    """Have the stems of a long file made; returns the process that does it, as soon as it reads the file."""
+    with opening(path) as it:
+        await analyzer.submit(path, track_hash, options={"stems": True})
+        await it.seen()
+    (worker,) = analyzer.workers()
+    return worker
 
 
 def _content(path: Path) -> BytesIO:
     return BytesIO(path.read_bytes())
-
-
-def _open_files(process: int) -> set[str]:
-    try:
-        return {os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()}
-    except OSError:
-        return set()
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

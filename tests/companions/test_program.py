@@ -17,36 +17,35 @@ import aiohttp
 import pytest
 
 from server.config import Config
-from tests.cli.program import PATIENCE_SECONDS, Program, Server
-from tests.companions.test_supervisor import PROGRAM, ended, free_port
+from tests.cli.program import Program, Server
+from tests.companions.test_supervisor import PROGRAM, free_port
 from tests.support import sound
 from tests.support.client import Client
+from tests.support.process import ended
+from tests.support.websocket import Socket
 
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """A running program whose analysis server and engine are companions, and a client for it."""
+    """A running program whose analysis server and engine are companions, a client for it, and what it announces."""
 
     server: Server
     client: Client
+    socket: Socket
     log: Path
 
     async def become(self, name: str, state: str) -> dict[str, Any]:
         """Wait until a companion is in a state."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                found: dict[str, Any] = (await self.client.get(f"/api/companions/{name}"))["data"]
-                if found["state"] == state:
-                    return found
-                await asyncio.sleep(0.05)  # another process's child: there is nothing here to wait for
+        while True:
+            found: dict[str, Any] = (await self.client.get(f"/api/companions/{name}"))["data"]
+            if found["state"] == state:
+                return found
+            await self.socket.receive()
 
     async def holds(self, tracks: int) -> None:
         """Wait until the library has so many tracks."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                if (await self.client.get("/api/tracks"))["pagination"]["total"] >= tracks:
-                    return
-                await asyncio.sleep(0.05)  # another process's scan: there is nothing here to wait for
+        while (await self.client.get("/api/tracks"))["pagination"]["total"] < tracks:
+            await self.socket.receive()
 
 
 @asynccontextmanager
@@ -63,8 +62,12 @@ async def studio(config: Config, folder: Path, options: str = "", *arguments: st
             LOG_FILE=f"{folder}/mismo.log",
         ) as server,
         aiohttp.ClientSession() as session,
+        session.ws_connect(f"{server.url}/ws", max_msg_size=0) as raw,
     ):
-        it = Studio(server, Client(server.url, session, ()), folder / "mismo.log")
+        socket = Socket(raw)
+        await socket.receive()
+        await socket.subscribe("companion:state", "track:added")
+        it = Studio(server, Client(server.url, session, ()), socket, folder / "mismo.log")
         for name in ("engine", "analysis"):
             await it.become(name, "running")
         yield it

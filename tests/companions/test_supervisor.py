@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -20,7 +19,8 @@ from server.companions.model import Definition, State
 from server.companions.pace import Pace
 from server.companions.supervisor import Supervised
 from tests.support.application import Running
-from tests.support.websocket import PATIENCE_SECONDS, Socket
+from tests.support.process import ended
+from tests.support.websocket import Socket
 
 PROGRAM = Path(__file__).with_name("program.py")
 QUICK = Pace(first_pause=0.01, longest_pause=0.02, grace=0.3, health_interval=0.02)
@@ -63,18 +63,6 @@ async def watched(
             yield Watched(companion, listening)
         finally:
             task.cancel()
-
-
-def ended(pid: int) -> bool:
-    """Whether a process has ended, or does so soon."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], PATIENCE_SECONDS)[0])
-    finally:
-        os.close(descriptor)
 
 
 async def test_companion_is_running_once_it_is_healthy(mismo: Running) -> None:

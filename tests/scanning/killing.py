@@ -3,7 +3,7 @@
 `python -m tests.scanning.killing --kills 50 --library DIR` runs a long loop; the tests run a short one (SQLite).
 """
 
-# ruff: noqa: ASYNC110, T201 # it blocks its own loop, draws from a seed, and prints when run by itself
+# ruff: noqa: T201 # it blocks its own loop, draws from a seed, and prints when run by itself
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from typing import Any
 
 import aiohttp
 import orjson
+
+from tests.support.websocket import Socket
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "import asyncio, sys; from tests.scanning.killing import serve; asyncio.run(serve(sys.argv[1]))"
@@ -60,6 +62,18 @@ async def call(session: aiohttp.ClientSession, method: str, path: str, body: Any
         content = await answer.json()
         assert answer.status < 400, content
         return content["data"]
+
+
+async def whole(session: aiohttp.ClientSession, path: str, asked: Any) -> Any:
+    """A scan from its beginning to its end."""
+    async with session.ws_connect("/ws", max_msg_size=0) as raw:
+        socket = Socket(raw)
+        await socket.receive()
+        await socket.subscribe("library:directory:scan:*")
+        scan = await call(session, "POST", path, asked)
+        while (found := await call(session, "GET", f"/api/scan/{scan['id']}"))["state"] in ("queued", "running"):
+            await socket.receive()
+        return found
 
 
 def check(database: Path) -> int:
@@ -103,17 +117,16 @@ async def loop(library: Path, database: Path, kills: int, seed: int) -> list[int
                 made = await call(session, "POST", "/api/library/directories", {"path": str(library), "watch": False})
                 directory = made["id"]
             began = asyncio.get_running_loop().time()
-            strategy = "full" if kill % 3 == 2 else "hybrid"
-            scan = await call(session, "POST", f"/api/scan/library/{directory}", {"strategy": strategy})
+            scan = f"/api/scan/library/{directory}"
+            asked = {"strategy": "full" if kill % 3 == 2 else "hybrid"}
             if kill < kills:
+                await call(session, "POST", scan, asked)
                 # The moment is what is tried out here, nothing is waited for.
                 await asyncio.sleep(chance.random() * longest)
                 process.kill()
                 await process.wait()
             else:
-                while (await call(session, "GET", f"/api/scan/{scan['id']}"))["state"] in ("queued", "running"):
-                    await asyncio.sleep(0.05)
-                ended = await call(session, "GET", f"/api/scan/{scan['id']}")
+                ended = await whole(session, scan, asked)
                 assert ended["state"] == "complete", ended["error"]
             longest = max(longest, asyncio.get_running_loop().time() - began)
         found.append(check(database))

@@ -95,6 +95,7 @@ class AnalysisServer:
     session: aiohttp.ClientSession | None = None
     group: asyncio.TaskGroup | None = None
     _numbers: Any = field(default_factory=itertools.count)
+    _was_dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def health(self, _: web.Request) -> web.Response:
         if self.is_ill:
@@ -155,7 +156,14 @@ class AnalysisServer:
 
     async def drop(self, request: web.Request) -> web.Response:
         self.dropped.append(request.match_info["id"])
+        self._was_dropped.set()
         return web.json_response({})
+
+    async def let_go(self, *jobs: str) -> None:
+        """Wait until Mismo has said that it doesn't need these jobs any more."""
+        while not set(jobs) <= set(self.dropped):
+            self._was_dropped.clear()
+            await self._was_dropped.wait()
 
     # -- calling back
 
