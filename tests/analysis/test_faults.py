@@ -211,6 +211,7 @@ async def test_absurd_values_are_refused(studio: Opened) -> None:
     async with studio(absurd) as it:
         track = await it.track()
         assert await ended_once(it, (await it.request(track_id=track["id"]))["id"]) == "failed"
+        await it.server.at_rest()
         assert [item for item in refused if item[1] not in (422, 403)] == []
         assert refused[0][1] == 422
         assert (await it.get(track["id"]))["is_analyzed"] is False
@@ -464,5 +465,6 @@ async def test_event_loop_is_not_held_by(studio: Opened, name: str) -> None:
             group.create_task(watch())
             await it.outcome((await it.request(track_id=track["id"], stages=["basic_features"]))["id"])
             is_over = True
+        await it.server.at_rest()
         assert statuses == [expected]
         assert longest < 0.1, f"the event loop was held for {longest:.3f} s of processor time"

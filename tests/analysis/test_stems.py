@@ -168,6 +168,7 @@ async def test_stems_are_not_taken_from_what_is_no_audio_file(studio: Opened, tm
         job = (await it.mismo.client.post(f"/api/tracks/{track['id']}/stems", status=202))["data"]
         assert job["priority"] == "urgent"
         assert (await it.outcome(job["id"]))["status"] == "failed"
+        await it.server.at_rest()
         assert set(statuses) <= {422, 403}
         assert statuses[0] == 422
         answer = await it.mismo.client.request("GET", f"/api/tracks/{track['id']}/stems")

@@ -95,6 +95,7 @@ class AnalysisServer:
     session: aiohttp.ClientSession | None = None
     group: asyncio.TaskGroup | None = None
     _numbers: Any = field(default_factory=itertools.count)
+    _came_to_rest: asyncio.Event = field(default_factory=asyncio.Event)
     _was_dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def health(self, _: web.Request) -> web.Response:
@@ -142,6 +143,13 @@ class AnalysisServer:
             await self.work(self, job)
         finally:
             self.active -= 1
+            self._came_to_rest.set()
+
+    async def at_rest(self) -> None:
+        """Wait until it works on no job: a job ends at Mismo before the server has the answer to its last callback."""
+        while self.active:
+            self._came_to_rest.clear()
+            await self._came_to_rest.wait()
 
     async def show(self, request: web.Request) -> web.Response:
         job = self.jobs.get(request.match_info["id"])
