@@ -18,6 +18,13 @@ _CODECS = {
     "aiff": ("pcm_s16be", "s16"),
 }
 _LOSSY = {"mp3", "m4a", "ogg", "opus"}
+# At 192 kbit/s the quick ways to encode are as good for hearing beats and chords, and take half the time.
+_QUICK = {
+    "mp3": {"compression_level": "9"},
+    "m4a": {"aac_coder": "fast"},
+    "opus": {"compression_level": "0"},
+    "ogg": {"strict": "experimental"},
+}
 
 
 def write(path: Path, audio: NDArray[np.float32], rate: int) -> Path:
@@ -38,8 +45,7 @@ def write(path: Path, audio: NDArray[np.float32], rate: int) -> Path:
         stream.format = sample_format
         if kind in _LOSSY:
             stream.bit_rate = 192_000
-        if kind == "ogg":
-            stream.codec_context.options = {"strict": "experimental"}
+        stream.codec_context.options = _QUICK.get(kind, {})
         block = 1 << 16
         for start in range(0, audio.shape[1], block):
             samples = np.ascontiguousarray(audio[:, start : start + block], dtype=np.float32)

@@ -38,16 +38,18 @@ def clock() -> MovedClock:
 class Desk:
     """The stand-in analysis server's way of working: it answers when its gate is open; `stems` is what it makes.
 
-    `beats` are those it finds in place of a few.
+    `begun` is set when it has a job; `beats` are those it finds in place of a few.
     """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.begun = asyncio.Event()
         self.stems: dict[str, Any] = {}
         self.beats: list[float] = []
 
     async def work(self, server: AnalysisServer, job: Ordered) -> None:
+        self.begun.set()
         await self.gate.wait()
         if "stems" in job.stages:
             await server.call(job, "stems", self.stems)
