@@ -22,7 +22,7 @@ from tests.companions.test_supervisor import PROGRAM, free_port
 from tests.support import sound
 from tests.support.client import Client
 from tests.support.process import ended
-from tests.support.websocket import Socket
+from tests.support.websocket import Socket, listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,8 @@ async def studio(config: Config, folder: Path, options: str = "", *arguments: st
             LOG_FILE=f"{folder}/mismo.log",
         ) as server,
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.url}/ws", max_msg_size=0) as raw,
+        listening(session, server.url, "companion:state", "track:added") as socket,
     ):
-        socket = Socket(raw)
-        await socket.receive()
-        await socket.subscribe("companion:state", "track:added")
         it = Studio(server, Client(server.url, session, ()), socket, folder / "mismo.log")
         for name in ("engine", "analysis"):
             await it.become(name, "running")

@@ -20,6 +20,7 @@ from tests.support.application import Running, running
 from tests.support.client import Client
 from tests.support.clock import MovedClock
 from tests.support.engine import StandInEngine, standing_in
+from tests.support.websocket import Socket, listening
 
 TRACKS = 20
 # The decks report at 50 Hz. The clock goes on by TICK_MS once all before was taken in; what matters happens then.
@@ -226,26 +227,32 @@ async def test_gig_goes_on_when_mismo_is_killed_in_the_middle(config: Config, mu
     program = Program(config.database_url, tmp_path)
     async with standing_in() as engine, aiohttp.ClientSession() as session:
         settings = {"AUDIO_SERVER_WS_URL": engine.url, "AUDIO_SERVER_RECONNECT_DELAY": "10"}
-        async with program.serving("--library", str(music), **settings) as server:
+        async with (
+            program.serving("--library", str(music), **settings) as server,
+            listening(session, server.url, "track:*") as socket,
+        ):
             client = Client(server.url, session, ())
             await engine.connected()
             await client.put("/api/settings/played_after_seconds", {"value": 0.3})
-            gig = KilledGig(engine, await _scanned(client))
+            gig = KilledGig(engine, await _scanned(client, socket))
             performing = asyncio.create_task(gig.perform())
             for number in range(10):
-                await _next(gig, number, client)
+                await _next(gig, number, client, socket)
             # Track 9 is on air, and 10 has just begun.
             await gig.start(10)
-            await _count(client, gig.ids[9], 1)
+            await _count(client, socket, gig.ids[9])
             server.process.send_signal(signal.SIGKILL)
             await server.process.wait()
-        async with program.serving(**settings) as server:
+        async with (
+            program.serving(**settings) as server,
+            listening(session, server.url, "track:*") as socket,
+        ):
             client = Client(server.url, session, ())
             await engine.connected(2)
-            await _count(client, gig.ids[10], 1)
+            await _count(client, socket, gig.ids[10])
             await gig.stop(9)
             for number in range(11, TRACKS):
-                await _next(gig, number, client)
+                await _next(gig, number, client, socket)
             await gig.stop(TRACKS - 1)
             gig.end()
             await performing
@@ -261,25 +268,22 @@ async def test_gig_goes_on_when_mismo_is_killed_in_the_middle(config: Config, mu
             assert len(plays) == 1
 
 
-async def _scanned(client: Client) -> list[str]:
-    while True:
-        ids = await _ids(client)
-        if len(ids) == TRACKS:
-            return ids
-        await asyncio.sleep(0.05)  # another process's scan: there is nothing here to wait for
+async def _scanned(client: Client, socket: Socket) -> list[str]:
+    """The tracks, once all are in the library."""
+    while len(ids := await _ids(client)) < TRACKS:
+        await socket.receive()
+    return ids
 
 
-async def _next(gig: KilledGig, number: int, client: Client) -> None:
+async def _next(gig: KilledGig, number: int, client: Client, socket: Socket) -> None:
     """Bring a track in over the one before, which ends once this one has counted."""
     await gig.start(number)
-    await _count(client, gig.ids[number], 1)
+    await _count(client, socket, gig.ids[number])
     if number:
         await gig.stop(number - 1)
 
 
-async def _count(client: Client, track_id: str, expected: int) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if (await client.get(f"/api/tracks/{track_id}"))["data"]["play_count"] == expected:
-                return
-            await asyncio.sleep(0.02)  # another process's play: there is nothing here to wait for
+async def _count(client: Client, socket: Socket, track_id: str) -> None:
+    """Wait until a track has counted as played."""
+    while (await client.get(f"/api/tracks/{track_id}"))["data"]["play_count"] == 0:
+        await socket.receive()

@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tests.support.websocket import Socket
+from tests.support.websocket import listening
 
 ROOT = Path(__file__).resolve().parents[2]
 START = "import asyncio, sys; from tests.scanning.killing import serve; asyncio.run(serve(sys.argv[1]))"
@@ -66,10 +66,7 @@ async def call(session: aiohttp.ClientSession, method: str, path: str, body: Any
 
 async def whole(session: aiohttp.ClientSession, path: str, asked: Any) -> Any:
     """A scan from its beginning to its end."""
-    async with session.ws_connect("/ws", max_msg_size=0) as raw:
-        socket = Socket(raw)
-        await socket.receive()
-        await socket.subscribe("library:directory:scan:*")
+    async with listening(session, "", "library:directory:scan:*") as socket:
         scan = await call(session, "POST", path, asked)
         while (found := await call(session, "GET", f"/api/scan/{scan['id']}"))["state"] in ("queued", "running"):
             await socket.receive()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -66,3 +67,13 @@ class Socket:
         """All events, once the one with a number (or a later one) has come."""
         await self.until(lambda event: event.get("seq", 0) >= seq)
         return self.events
+
+
+@asynccontextmanager
+async def listening(session: aiohttp.ClientSession, url: str, *topics: str) -> AsyncIterator[Socket]:
+    """What a server of another process tells of topics from now on."""
+    async with session.ws_connect(f"{url}/ws", max_msg_size=0) as raw:
+        socket = Socket(raw)
+        socket.hello = await socket.receive()
+        await socket.subscribe(*topics)
+        yield socket
