@@ -193,7 +193,10 @@ class Direct(Connection):
 
 def as_dict(row: Row | Params) -> dict[str, Any]:
     """A row as a dict of its own, to be changed."""
-    return {name: row[name] for name in row.keys()}  # noqa: SIM118 # a database row iterates over its values
+    if isinstance(row, Mapping):
+        return dict(row)
+    # By position: SQLite looks for each name among all columns, which for a wide row takes twenty times as long.
+    return dict(zip(row.keys(), row, strict=True))
 
 
 async def to_the_end(awaitable: Awaitable[T]) -> T:

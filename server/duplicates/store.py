@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -102,7 +102,19 @@ async def put(connection: Connection, groups: Sequence[Group]) -> None:
             status = excluded.status, track_count = excluded.track_count, total_bytes = excluded.total_bytes,
             reclaimable_bytes = excluded.reclaimable_bytes, updated_at = excluded.updated_at
         """,
-        [{**asdict(group), "status": group.status.value} for group in groups],
+        [
+            {
+                "id": group.id,
+                "audio_hash": group.audio_hash,
+                "status": group.status.value,
+                "track_count": group.track_count,
+                "total_bytes": group.total_bytes,
+                "reclaimable_bytes": group.reclaimable_bytes,
+                "created_at": group.created_at,
+                "updated_at": group.updated_at,
+            }
+            for group in groups
+        ],
     )
 
 
