@@ -142,7 +142,6 @@ class Broker:
         claimed: list[tuple[Job, str]] = []
         now = self._queue.clock.now_ms()
         async with self._queue.uow() as tx:
-            await job_store.take_turn(tx, self._server)
             free = self._max_concurrent - await job_store.running_at(tx, self._server)
             changes = []
             for job in await job_store.next_queued(tx, now, free) if free > 0 else []:
@@ -204,7 +203,7 @@ class Broker:
     async def _change(self, job: Job, to: jobs.Change) -> None:
         """Take the job to its next state, unless this attempt of it is over already."""
         async with self._queue.uow() as tx:
-            current = await self._queue.locked(tx, job.audio_hash)
+            current = await self._queue.within(tx, job.audio_hash)
             if current is not None and current.state is State.RUNNING and current.token_hash == job.token_hash:
                 await self._queue.save(tx, [(current, to(current))])
 
@@ -324,7 +323,7 @@ class Broker:
                 continue
             async with self._queue.uow() as tx:
                 now = self._queue.clock.now_ms()
-                before = await job_store.locked(tx, back)
+                before = await job_store.by_hashes(tx, back)
                 await self._queue.save(
                     tx,
                     [(job, jobs.retried(job, now)) for job in before.values() if job.state is State.FILE_MISSING],

@@ -119,7 +119,7 @@ class Intake:
                 if folder is not None:
                     await self._cache.forget(folder)
         async with self._queue.uow() as tx:
-            current = await job_store.locked_by_token(tx, key)
+            current = await job_store.by_token(tx, key)
             if current is None:
                 raise BadToken
             await self._commit(tx, current, callback, result, taken)
@@ -179,7 +179,7 @@ class Intake:
 
     async def _fail(self, key: str, error: str) -> None:
         async with self._queue.uow() as tx:
-            job = await job_store.locked_by_token(tx, key)
+            job = await job_store.by_token(tx, key)
             if job is None or job.state is not State.RUNNING:
                 return
             now = self._queue.clock.now_ms()

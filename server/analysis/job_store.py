@@ -10,7 +10,7 @@ import orjson
 
 from server.analysis.job import ACTIVE, Asker, Job, Priority, State
 from server.analysis.stage import ordered
-from server.db.database import Connection, Dialect, Row
+from server.db.database import Connection, Row
 
 _COLUMNS = tuple(item.name for item in fields(Job))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM analysis_jobs"
@@ -35,35 +35,14 @@ def _to_row(job: Job) -> dict[str, Any]:
     return {**values, "state": job.state.value, "priority": int(job.priority)}
 
 
-def _lock(connection: Connection, suffix: str = "") -> str:
-    return f" FOR UPDATE{suffix}" if connection.dialect is Dialect.POSTGRES else ""
-
-
 async def by_hash(connection: Connection, audio_hash: str) -> Job | None:
     row = await connection.fetch_one(f"{_SELECT} WHERE audio_hash = :hash", {"hash": audio_hash})
     return None if row is None else from_row(row)
 
 
 async def by_hashes(connection: Connection, hashes: Sequence[str]) -> dict[str, Job]:
-    rows = await connection.fetch_all(f"{_SELECT} WHERE audio_hash IN :hashes", {"hashes": hashes})
+    rows = await connection.fetch_all(f"{_SELECT} WHERE audio_hash IN :hashes ORDER BY audio_hash", {"hashes": hashes})
     return {row["audio_hash"]: from_row(row) for row in rows}
-
-
-async def locked(connection: Connection, hashes: Sequence[str]) -> dict[str, Job]:
-    """The jobs, held until the transaction ends; in one order everywhere, so that nobody waits in a circle."""
-    rows = await connection.fetch_all(
-        f"{_SELECT} WHERE audio_hash IN :hashes ORDER BY audio_hash{_lock(connection)}",
-        {"hashes": hashes},
-    )
-    return {row["audio_hash"]: from_row(row) for row in rows}
-
-
-async def locked_by_token(connection: Connection, token_hash: str) -> Job | None:
-    row = await connection.fetch_one(
-        f"{_SELECT} WHERE token_hash = :token_hash{_lock(connection)}",
-        {"token_hash": token_hash},
-    )
-    return None if row is None else from_row(row)
 
 
 async def by_token(connection: Connection, token_hash: str) -> Job | None:
@@ -135,15 +114,6 @@ async def completed_since(connection: Connection, since: int) -> tuple[int, int 
 # -- for the broker
 
 
-async def take_turn(connection: Connection, server: str) -> None:
-    """Of several Mismos that would give jobs to the same server, only one counts and claims at a time."""
-    if connection.dialect is Dialect.POSTGRES:
-        await connection.fetch_all(
-            "SELECT pg_advisory_xact_lock(hashtext(:server))",
-            {"server": f"analysis {server}"},
-        )
-
-
 async def running_at(connection: Connection, server: str) -> int:
     total: int = await connection.fetch_value(
         "SELECT count(*) FROM analysis_jobs WHERE state = 'running' AND server = :server",
@@ -153,11 +123,11 @@ async def running_at(connection: Connection, server: str) -> int:
 
 
 async def next_queued(connection: Connection, now: int, limit: int) -> list[Job]:
-    """The jobs whose turn it is, held; those that another Mismo holds are passed over."""
+    """The jobs whose turn it is."""
     rows = await connection.fetch_all(
         f"""
         {_SELECT} WHERE state = 'queued' AND not_before <= :now
-        ORDER BY priority, queued_at, pk LIMIT :limit{_lock(connection, " SKIP LOCKED")}
+        ORDER BY priority, queued_at, pk LIMIT :limit
         """,
         {"now": now, "limit": limit},
     )
@@ -186,11 +156,11 @@ async def renew(connection: Connection, owner: str, lease_until: int) -> None:
 
 
 async def abandoned(connection: Connection, now: int, limit: int) -> list[Job]:
-    """Running jobs whose Mismo has stopped renewing its lease, held."""
+    """Running jobs whose Mismo has stopped renewing its lease."""
     rows = await connection.fetch_all(
         f"""
         {_SELECT} WHERE state = 'running' AND lease_until < :now
-        ORDER BY audio_hash LIMIT :limit{_lock(connection, " SKIP LOCKED")}
+        ORDER BY audio_hash LIMIT :limit
         """,
         {"now": now, "limit": limit},
     )

@@ -42,7 +42,6 @@ class Newcomers(Consumer):
         hashes: list[str] = []
         for ids in batches:
             hashes += await self._ask_for(tx, ids)
-        # Jobs first, tracks last: everybody who locks both does it in this order.
         for start in range(0, len(hashes), _BATCH):
             await self._queue.results.show(tx, hashes[start : start + _BATCH])
 

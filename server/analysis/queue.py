@@ -64,8 +64,7 @@ class Queue:
         """
         now = self.clock.now_ms()
         await job_store.insert_missing(tx, [jobs.fresh(audio_hash, now) for audio_hash in sorted(set(hashes))])
-        before = await job_store.locked(tx, hashes)
-        # Only now: a result that came in while another held the job would be asked for again.
+        before = await job_store.by_hashes(tx, hashes)
         stored = await (self.results.done if wish.again_unsupported else self.results.stages)(tx, hashes)
         after = {}
         for audio_hash, job in before.items():
@@ -105,9 +104,9 @@ class Queue:
     async def get(self, audio_hash: str) -> Job | None:
         return await job_store.by_hash(self._database.direct, audio_hash)
 
-    async def locked(self, tx: Tx, audio_hash: str) -> Job | None:
-        """The job, held until the transaction ends."""
-        return (await job_store.locked(tx, [audio_hash])).get(audio_hash)
+    async def within(self, tx: Tx, audio_hash: str) -> Job | None:
+        """The job, as the transaction sees it."""
+        return (await job_store.by_hashes(tx, [audio_hash])).get(audio_hash)
 
     def review_missing(self) -> None:
         """Files may have come back: let the broker look after the jobs that closed without one."""

@@ -12,16 +12,10 @@ import orjson
 from server.analysis.finding import Finding
 from server.analysis.stage import Stage, Status
 from server.analysis.waveform import Waveform
-from server.db.database import Connection, Dialect, Row
+from server.db.database import Connection, Row
 
 Beats: TypeAlias = "tuple[array[float], array[float]]"
 Found = dict[Stage, tuple[Status, Mapping[str, Any], int]]
-
-
-async def take_turn(connection: Connection) -> None:
-    """Hold others back who would show results until this transaction ends; in SQLite there is one writer anyway."""
-    if connection.dialect is Dialect.POSTGRES:
-        await connection.fetch_all("SELECT pg_advisory_xact_lock(hashtext('analysis results'))")
 
 
 async def put(connection: Connection, audio_hash: str, finding: Finding, now: int) -> bool:

@@ -33,8 +33,6 @@ class Results:
 
     async def show(self, tx: Tx, hashes: Sequence[str]) -> None:
         """Let the tracks with some audios show what is stored of them."""
-        # Of two that show results of one audio, the later must not have read before the earlier wrote.
-        await store.take_turn(tx)
         found = await store.found(tx, hashes)
         if found:
             await self._tracks.show_analysis(tx, {key: track_values(values) for key, values in found.items()})

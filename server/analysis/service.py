@@ -176,7 +176,7 @@ class AnalysisService:
         """Raises `NotFound`, and `JobEnded` for one that has ended."""
         await self.job(job_id)
         async with self._queue.uow() as tx:
-            before = await self._queue.locked(tx, job_id)
+            before = await self._queue.within(tx, job_id)
             if before is None or before.is_terminal:
                 raise JobEnded
             after = jobs.cancelled(before, self._queue.clock.now_ms())
@@ -188,7 +188,7 @@ class AnalysisService:
         """Try again what ended without all its stages. Raises `NotFound`, `JobActive`."""
         await self.job(job_id)
         async with self._queue.uow() as tx:
-            before = await self._queue.locked(tx, job_id)
+            before = await self._queue.within(tx, job_id)
             if before is None or not before.is_terminal or not before.stages:
                 raise JobActive
             after = jobs.retried(before, self._queue.clock.now_ms())

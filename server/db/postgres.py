@@ -21,6 +21,11 @@ from server.db.postgres_session import PostgresSession
 CHANNEL = "mismo_events"
 SIGNALS = "mismo_signals"
 POOL_SIZE = 8
+# One process writes at a time, as one connection does in SQLite: what a transaction read is still so when it writes.
+# The number is any that nothing else uses.
+_BEGIN_TO_WRITE = "BEGIN; SELECT pg_advisory_xact_lock(7023601)"
+# A process that stopped inside a transaction (frozen, or its machine asleep) doesn't keep the others waiting for ever.
+_SETTINGS = {"application_name": "mismo", "idle_in_transaction_session_timeout": "30s"}
 # What a connection that was lost may raise, whatever is done with it.
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 # The server finds out within half a minute that a machine which held locks was switched off.
@@ -69,11 +74,12 @@ class PostgresDatabase(Database):
         self.url = url
         self._pool_size = pool_size
         self._pool: Any = None
+        self._turn = asyncio.Lock()
 
     async def open(self) -> None:
         try:
             self._pool = await asyncpg.create_pool(
-                self.url, min_size=1, max_size=self._pool_size, server_settings={"application_name": "mismo"}
+                self.url, min_size=1, max_size=self._pool_size, server_settings=_SETTINGS
             )
         except (OSError, asyncpg.PostgresError, ValueError) as error:
             raise errors.StartupError(f"can't connect to PostgreSQL: {error}") from error
@@ -105,7 +111,8 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
-        async with self._connection() as connection, _transaction(connection, "BEGIN"):
+        # Waiting for others of this process takes no connection away from its readers.
+        async with self._turn, self._connection() as connection, _transaction(connection, _BEGIN_TO_WRITE):
             yield connection
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
@@ -184,9 +191,17 @@ class PostgresDatabase(Database):
 @asynccontextmanager
 async def _transaction(connection: PostgresConnection, begin: str) -> AsyncIterator[None]:
     async with transaction(
-        lambda: connection.execute(begin), lambda: connection.execute("COMMIT"), lambda: _rollback(connection)
+        lambda: _begin(connection, begin), lambda: connection.execute("COMMIT"), lambda: _rollback(connection)
     ):
         yield
+
+
+async def _begin(connection: PostgresConnection, begin: str) -> None:
+    try:
+        await connection.execute_script(begin)
+    except BaseException:
+        await _rollback(connection)  # BEGIN may have succeeded, and what follows it not
+        raise
 
 
 async def _rollback(connection: PostgresConnection) -> None:

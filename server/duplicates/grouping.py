@@ -74,7 +74,7 @@ class Grouper:
         known = await store.by_hashes(tx, hashes)
         members = await store.members(tx, [group.id for group in known.values()])
         rows: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._tracks.like(tx, hashes, [], hold=True):
+        for row in await self._tracks.like(tx, hashes, []):
             rows[row["audio_hash"]].append(row)
         result, joined, left = Changes(), {}, set[str]()
         assigned: list[tuple[Row, str | None]] = []
@@ -118,13 +118,14 @@ class Grouper:
         seen = {row["id"] for row, _ in differing}
         strays = [
             (row, None)
-            for row in await self._tracks.by_ids(tx, left, hold=True)
+            for row in await self._tracks.by_ids(tx, left)
             if row["id"] not in seen and row["audio_hash"] is None
         ]
         await self._tracks.assign_groups(tx, [*differing, *strays])
 
     async def _announce(self, tx: Tx, changes: Changes, rows: Mapping[str, Sequence[Row]]) -> None:
-        suggestions = await self._suggester.suggestions(tx, rows)
+        appeared = {group.audio_hash: rows[group.audio_hash] for group in changes.appeared}
+        suggestions = await self._suggester.suggestions(tx, appeared) if appeared else {}
         for group in changes.appeared:
             tx.emit(DuplicateDetected(group=group.as_json(suggestions[group.audio_hash])))
         for group in changes.gone:

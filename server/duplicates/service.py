@@ -214,7 +214,7 @@ class DuplicateService:
         if choice.merge_metadata:
             after = merging.merged(canonical.row, [copy.row for copy in others])
             before = {name: canonical.row[name] for name in after}
-            (row,) = await self._tracks.by_ids(tx, [canonical.id], hold=True)
+            (row,) = await self._tracks.by_ids(tx, [canonical.id])
             await self._tracks.merge(tx, row, after)
         cues, playlists = [], []
         for copy in others:
@@ -283,7 +283,7 @@ class DuplicateService:
             for cues in reversed(record["cues"]):
                 assert self._cues is not None
                 await self._cues.take_cues_back(tx, cues)
-            for row in await self._tracks.by_ids(tx, [resolution.canonical_track_id], hold=True):
+            for row in await self._tracks.by_ids(tx, [resolution.canonical_track_id]):
                 values = merging.taken_back(as_dict(row), record["before"], record["after"])
                 await self._tracks.merge(tx, row, values)
             operations = await self._bring_back(tx, record["operations"])

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from server import errors, log
-from server.db.database import Connection, Dialect
+from server.db.database import Connection
 from server.db.uow import Transaction, UnitOfWork
 from server.events.bus import Bus
 from server.events.log import EventLog
@@ -22,7 +22,7 @@ class Consumer(abc.ABC):
     """A service that reacts to every recorded event once, in order, also to those from before a crash.
 
     What `react` writes, and the place in the log it has reached, are one transaction. Several processes on one
-    PostgreSQL share the place: a batch is done by the one that locks it first.
+    PostgreSQL share the place: a batch is done by the one that writes first.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Consumer(abc.ABC):
         if not entries:
             return published  # the events were forgotten meanwhile
         async with self._uow() as tx:
-            place = await self._lock_place(tx)
+            place = await self._place(tx)
             news = [entry for entry in entries if entry.seq > place]
             if news:
                 await self.react(tx, news)
@@ -84,14 +84,13 @@ class Consumer(abc.ABC):
             "INSERT INTO event_consumers (name, seq) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING",
             {"name": self.name},
         )
-        return await self._lock_place(tx)
+        return await self._place(tx)
 
     async def _store_place(self, tx: Transaction[Event], seq: int) -> None:
         await tx.execute("UPDATE event_consumers SET seq = :seq WHERE name = :name", {"seq": seq, "name": self.name})
 
-    async def _lock_place(self, connection: Connection) -> int:
-        lock = " FOR UPDATE" if connection.dialect is Dialect.POSTGRES else ""
+    async def _place(self, connection: Connection) -> int:
         place: int = await connection.fetch_value(
-            f"SELECT seq FROM event_consumers WHERE name = :name{lock}", {"name": self.name}
+            "SELECT seq FROM event_consumers WHERE name = :name", {"name": self.name}
         )
         return place

@@ -34,7 +34,7 @@ async def settle(
     A deleted file's track becomes missing and keeps its id; taking the deletion back restores it. What a scan has
     found out by itself meanwhile isn't announced again.
     """
-    known = await tracks.by_ids(tx, [operation.track_id for operation in operations], hold=True)
+    known = await tracks.by_ids(tx, [operation.track_id for operation in operations])
     rows = {row["id"]: row for row in known}
     gone: list[int] = []
     moves: list[Move] = []
@@ -65,7 +65,7 @@ async def settle(
 
 async def refresh(tracks: TrackService, tx: Tx, returned: Mapping[str, FileFacts]) -> None:
     """Files that came back to where they were, but as a copy: their tracks are to recognise them. Track id → facts."""
-    rows = await tracks.by_ids(tx, list(returned), hold=True)
+    rows = await tracks.by_ids(tx, list(returned))
     await tracks.take_in(
         tx, [(row, _file_columns(returned[row["id"]])) for row in rows if row["missing_since"] is None]
     )

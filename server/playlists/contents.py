@@ -15,8 +15,8 @@ from server.db.uow import Transaction, UnitOfWork
 from server.events.log import seq_seen
 from server.events.model import Event
 from server.playlists import entries, events, store
+from server.playlists.changeable import editable, existing
 from server.playlists.folders import check_parent
-from server.playlists.locking import editable, existing
 from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh, searchable
 from server.tracks.selection import Brief
@@ -182,15 +182,15 @@ class Contents:
         if found:
             return found[0]
         async with self._uow() as tx:
-            return await self._locked_thinking(tx)
+            return await self._thinking(tx)
 
-    async def _locked_thinking(self, tx: Tx) -> Playlist:
-        found = await store.locked_kind(tx, Kind.TEMP)
+    async def _thinking(self, tx: Tx) -> Playlist:
+        found = await store.of_kind(tx, Kind.TEMP)
         if found:
             return found[0]
         now = self._clock.now_ms()
         await store.insert_if_absent(tx, fresh(ids.new_id(), Kind.TEMP, THINKING, now))
-        (made,) = await store.locked_kind(tx, Kind.TEMP)
+        (made,) = await store.of_kind(tx, Kind.TEMP)
         if made.created_at == now and made.track_count == 0:
             tx.emit(events.PlaylistCreated(playlist=made.as_json()))
         return made
@@ -198,12 +198,12 @@ class Contents:
     async def think_of(self, track_ids: Sequence[str], position: int | None, notes: str | None) -> list[Json]:
         """Put tracks on the scratch pad."""
         async with self._uow() as tx:
-            return await self.add_in(tx, await self._locked_thinking(tx), track_ids, position, notes)
+            return await self.add_in(tx, await self._thinking(tx), track_ids, position, notes)
 
     async def forget(self, track_ids: Sequence[str] | None) -> int:
         """Take tracks off the scratch pad, or all of them; returns how many entries went."""
         async with self._uow() as tx:
-            playlist = await self._locked_thinking(tx)
+            playlist = await self._thinking(tx)
             found = await store.entries(tx, playlist.id)
             gone = [item for item in found if track_ids is None or item.track_id in set(track_ids)]
             await entries.remove(tx, playlist, gone, self._clock.now_ms())
@@ -213,7 +213,7 @@ class Contents:
         """Make the scratch pad a static playlist under a name; the next look at it makes an empty one."""
         async with self._uow() as tx:
             await check_parent(tx, None, parent_id)
-            playlist = await self._locked_thinking(tx)
+            playlist = await self._thinking(tx)
             values = {"type": Kind.STATIC.value, "name": name, "search_words": searchable(name, None)}
             await store.update(tx, playlist.id, {**values, "parent_id": parent_id, "updated_at": self._clock.now_ms()})
             promoted = await existing(tx, playlist.id)

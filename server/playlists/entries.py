@@ -1,4 +1,4 @@
-"""What happens to the entries of one playlist, within a transaction that has locked it: rows, totals and events."""
+"""What happens to the entries of one playlist, within a transaction: rows, totals and events."""
 
 from __future__ import annotations
 

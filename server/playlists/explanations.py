@@ -12,8 +12,8 @@ from server import errors
 from server.clock import to_rfc3339
 from server.db.database import Connection, Database
 from server.playlists import explain, rules, store
+from server.playlists.changeable import existing
 from server.playlists.entries import milliseconds
-from server.playlists.locking import existing
 from server.playlists.model import Kind, Playlist
 from server.playlists.rules import Criteria
 from server.playlists.smart import SmartLists, criteria_of

@@ -15,8 +15,7 @@ async def check_parent(tx: Transaction[Event], playlist_id: str | None, parent_i
     """That a parent is a folder, and not inside what is put into it. Raises `Invalid`."""
     if parent_id is None:
         return
-    # All folders are locked: two moves may close a circle together.
-    folders = {item.id: item for item in await store.locked_kind(tx, Kind.FOLDER)}
+    folders = {item.id: item for item in await store.of_kind(tx, Kind.FOLDER)}
     if parent_id not in folders:
         raise errors.Invalid.field("parent_id", f"there is no folder {parent_id}")
     current: str | None = parent_id

@@ -68,7 +68,7 @@ class Looks:
         return None if is_cut or len(look.placed) > MAX_PLACED else look
 
     async def put(self, tx: Tx, playlist: Playlist, look: Look) -> None:
-        """Let a smart playlist that the transaction has locked follow a look that was taken under this lock."""
+        """Let a smart playlist follow a look that was taken within the transaction."""
         now = self._clock.now_ms()
         count = playlist.track_count - len(look.went)
         await store.delete_entries(tx, [item.id for item in look.went])

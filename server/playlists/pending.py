@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from server.db.database import Connection, Dialect, Row
+from server.db.database import Connection, Row
 
 QUIET_MS = 5_000
 LATEST_MS = 30_000
@@ -59,9 +59,8 @@ async def mark(connection: Connection, marks: Sequence[Mark]) -> None:
     """Note that changes concern lists, each named once."""
     if not marks:
         return
-    lock = " FOR UPDATE" if connection.dialect is Dialect.POSTGRES else ""
     rows = await connection.fetch_all(
-        f"SELECT {_COLUMNS} FROM playlist_refreshes WHERE playlist_id IN :ids ORDER BY playlist_id{lock}",
+        f"SELECT {_COLUMNS} FROM playlist_refreshes WHERE playlist_id IN :ids",
         {"ids": [item.playlist_id for item in marks]},
     )
     known = {row["playlist_id"]: row for row in rows}

@@ -123,11 +123,11 @@ class SmartRefresher:
         async with self._uow() as tx:
             if not await pending.take(tx, mark):
                 return
-            present = await store.locked(tx, playlist.id)
+            present = await store.get(tx, playlist.id)
             if present is None or present.criteria != playlist.criteria:
                 return  # deleted, converted, or filled by its new criteria meanwhile
             if look is not None and not look.is_nothing:
-                # Once more under the lock, where nothing else comes or goes.
+                # Once more within the transaction, where nothing else comes or goes.
                 look = await self._look(tx, present, mark)
                 wanted = await self._smart.wanted(tx, present) if look is None else None
             if look is not None and not look.is_nothing:

@@ -37,7 +37,7 @@ async def repoint(tx: Tx, from_track_id: str, to: Brief, *, dedupe: bool, now: i
     for item in await entries_of(tx, [from_track_id]):
         by_list[item.playlist_id].append(item)
     for playlist_id in sorted(by_list):
-        playlist = await store.locked(tx, playlist_id)
+        playlist = await store.get(tx, playlist_id)
         if playlist is None:
             continue
         standing = await store.first_of_track(tx, playlist_id, to.id)
@@ -82,7 +82,7 @@ async def _change(tx: Tx, playlist: Playlist, item: Entry, values: Json, record:
 async def undo(tx: Tx, record: Mapping[str, Any], now: int) -> None:
     """Take it back. An entry or playlist that went meanwhile stays gone; what was changed since stays as it is."""
     for change in record["changed"]:
-        playlist = await store.locked(tx, change["playlist_id"])
+        playlist = await store.get(tx, change["playlist_id"])
         item = None if playlist is None else await store.entry(tx, playlist.id, change["entry_id"])
         if playlist is None or item is None:
             continue
@@ -99,7 +99,7 @@ async def put_back(tx: Tx, item: Entry, now: int) -> bool:
 
     Its rank still says between which entries it stood, unless these were moved meanwhile.
     """
-    playlist = await store.locked(tx, item.playlist_id)
+    playlist = await store.get(tx, item.playlist_id)
     if playlist is None or playlist.kind is Kind.SMART or await store.entry(tx, playlist.id, item.id) is not None:
         return False
     await store.insert_entries(tx, [item])

@@ -12,9 +12,9 @@ from server.api.paging import decode_cursor, encode_cursor
 from server.api.route import Call, Route
 from server.db.sql import Where
 from server.playlists import schemas
+from server.playlists.changeable import ReadOnly, WrongType
 from server.playlists.contents import Listing
 from server.playlists.explanations import Explanations
-from server.playlists.locking import ReadOnly, WrongType
 from server.playlists.service import PlaylistService
 
 TAG = "playlists"

@@ -13,9 +13,9 @@ from server.db.sql import Where
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.playlists import entries, events, repointing, rules, store
+from server.playlists.changeable import WrongType, editable, existing
 from server.playlists.contents import Contents
 from server.playlists.folders import check_parent
-from server.playlists.locking import WrongType, editable, existing, locked
 from server.playlists.look import Looks
 from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh, searchable
@@ -123,7 +123,7 @@ class PlaylistService:
                 await self.smart.check(tx, playlist_id, criteria, values["criteria"])
             if "parent_id" in values:
                 await check_parent(tx, playlist_id, values["parent_id"])
-            before = await locked(tx, playlist_id)
+            before = await existing(tx, playlist_id)
             changed = self._changed(before, values)
             if "is_readonly" in changed and before.kind is Kind.SESSION:
                 await self.sessions.set_readonly(tx, before, changed["is_readonly"])
@@ -165,7 +165,7 @@ class PlaylistService:
     async def delete(self, playlist_id: str) -> None:
         """Delete a playlist with its entries; what lies in a folder moves up to where the folder was."""
         async with self._uow() as tx:
-            playlist = await locked(tx, playlist_id)
+            playlist = await existing(tx, playlist_id)
             now = self._clock.now_ms()
             for child in await store.children(tx, playlist_id):
                 await store.update(tx, child.id, {"parent_id": playlist.parent_id, "updated_at": now})
@@ -177,7 +177,7 @@ class PlaylistService:
     async def refresh(self, playlist_id: str) -> Refreshed:
         """Evaluate a smart playlist now."""
         async with self._uow() as tx:
-            playlist = await locked(tx, playlist_id)
+            playlist = await existing(tx, playlist_id)
             if playlist.kind is not Kind.SMART:
                 raise WrongType("only a smart playlist is refreshed")
             return await self.smart.refresh(tx, playlist)
@@ -185,7 +185,7 @@ class PlaylistService:
     async def convert(self, playlist_id: str) -> Playlist:
         """Make a smart playlist or a finished session a static one, with the entries it has."""
         async with self._uow() as tx:
-            before = await locked(tx, playlist_id)
+            before = await existing(tx, playlist_id)
             if before.kind not in (Kind.SMART, Kind.SESSION):
                 raise WrongType("only a smart playlist or a session is converted")
             if before.is_active_session:
@@ -200,7 +200,7 @@ class PlaylistService:
     async def duplicate(self, playlist_id: str, name: str) -> Playlist:
         """A copy beside the original: a smart one with its criteria, of any other type a static one."""
         async with self._uow() as tx:
-            source = await locked(tx, playlist_id)
+            source = await existing(tx, playlist_id)
             if source.kind is Kind.FOLDER:
                 raise WrongType("a folder can't be duplicated")
             kind = Kind.SMART if source.kind is Kind.SMART else Kind.STATIC

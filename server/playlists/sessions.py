@@ -11,7 +11,7 @@ from server.db.database import Database
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.playlists import entries, events, store
-from server.playlists.locking import ReadOnly, WrongType, existing, locked
+from server.playlists.changeable import ReadOnly, WrongType, existing
 from server.playlists.model import Kind, Playlist
 from server.playlists.rows import fresh
 from server.settings.service import SettingsService
@@ -57,7 +57,7 @@ class Sessions:
         async with self._uow() as tx:
             now = self._clock.now_ms()
             await self._expire(tx, now)
-            if await store.active_session(tx, is_locked=True) is not None:
+            if await store.active_session(tx) is not None:
                 raise SessionActive
             return await self._begin(tx, now, venue, date)
 
@@ -69,7 +69,7 @@ class Sessions:
             session_date=day, venue=venue, started_at=now, last_played_at=now, session_duration_ms=0,
         )  # fmt: skip
         await store.insert_if_absent(tx, row)
-        playlist = await store.locked(tx, row["id"])
+        playlist = await store.get(tx, row["id"])
         if playlist is None:
             raise SessionActive
         tx.emit(events.SessionStarted(session=playlist.as_json()))
@@ -86,7 +86,7 @@ class Sessions:
     ) -> Json:
         """Write down by hand that a track was played, however shortly. Returns the entry."""
         async with self._uow() as tx:
-            playlist = await locked(tx, playlist_id)
+            playlist = await existing(tx, playlist_id)
             if playlist.kind is not Kind.SESSION:
                 raise WrongType("plays belong to sessions")
             if playlist.is_readonly:
@@ -118,7 +118,7 @@ class Sessions:
         if brief is None or (duration is not None and duration < shortest and not has_counted):
             return None
         await self._expire(tx, played_at)
-        playlist = await store.active_session(tx, is_locked=True)
+        playlist = await store.active_session(tx)
         known = None if playlist is None else await store.play(tx, playlist.id, track_id, played_at)
         if playlist is None or known is None:
             if played_at + await self._silence_ms() <= self._clock.now_ms():
@@ -137,7 +137,7 @@ class Sessions:
             return await self._begin(tx, now)
         except SessionActive:
             # The other process has committed, or the insert would still wait for it.
-            found = await store.active_session(tx, is_locked=True)
+            found = await store.active_session(tx)
             if found is None:
                 raise
             return found
@@ -184,7 +184,7 @@ class Sessions:
     async def finalize(self, playlist_id: str) -> Playlist:
         """End a session: its duration is fixed and it is read-only. Once more changes nothing."""
         async with self._uow() as tx:
-            playlist = await locked(tx, playlist_id)
+            playlist = await existing(tx, playlist_id)
             if playlist.kind is not Kind.SESSION:
                 raise WrongType("only a session is finalised")
             if playlist.is_readonly:
@@ -214,7 +214,7 @@ class Sessions:
             return await self._expire(tx, self._clock.now_ms())
 
     async def _expire(self, tx: Tx, now: int) -> Playlist | None:
-        playlist = await store.active_session(tx, is_locked=True)
+        playlist = await store.active_session(tx)
         if playlist is None or now < await self.silent_until(playlist):
             return None
         return await self._finalize(tx, playlist)

@@ -75,11 +75,11 @@ class SmartLists:
         return wanted if is_changed else None
 
     async def refresh(self, tx: Tx, playlist: Playlist) -> Refreshed:
-        """Evaluate a smart playlist that the transaction has locked, and store and announce what is different."""
+        """Evaluate a smart playlist, and store and announce what is different."""
         return await self.put(tx, playlist, await self.evaluate(tx, criteria_of(playlist)))
 
     async def put(self, tx: Tx, playlist: Playlist, wanted: Sequence[Match]) -> Refreshed:
-        """Let a smart playlist that the transaction has locked hold what an evaluation found, maybe a moment ago."""
+        """Let a smart playlist hold what an evaluation found, maybe a moment ago."""
         now = self._clock.now_ms()
         members = await store.members(tx, playlist.id)
         present = {track_id: (entry_id, rank) for entry_id, rank, track_id, _ in members}
@@ -134,7 +134,7 @@ class SmartLists:
             raise errors.Invalid.field(place_of(places, wanted), f"there is no track {wanted}")
         if not criteria.playlist_ids:
             return
-        others = {item.id: item for item in await store.locked_kind(tx, Kind.SMART)}
+        others = {item.id: item for item in await store.of_kind(tx, Kind.SMART)}
         found = await store.by_ids(tx, criteria.playlist_ids)
         for wanted in criteria.playlist_ids:
             place = place_of(places, wanted)

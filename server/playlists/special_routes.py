@@ -14,7 +14,7 @@ from server.api.answer import Answer, Raw, created, ok
 from server.api.parse import invalid
 from server.api.route import Call, Route
 from server.playlists import schemas
-from server.playlists.locking import ReadOnly, WrongType
+from server.playlists.changeable import ReadOnly, WrongType
 from server.playlists.routes import whole
 from server.playlists.service import PlaylistService
 from server.playlists.sessions import SessionActive

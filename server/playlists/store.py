@@ -7,17 +7,12 @@ from typing import Any
 
 import orjson
 
-from server.db.database import Connection, Dialect, Row
+from server.db.database import Connection, Row
 from server.db.sql import Where, all_of, like_literal
 from server.playlists.model import ENTRY_COLUMNS, Entry, Kind, Playlist, Session
 
 _ENTRY = ", ".join(ENTRY_COLUMNS)
 _INSERT_ENTRY = f"INSERT INTO playlist_entries ({_ENTRY}) VALUES ({', '.join(f':{name}' for name in ENTRY_COLUMNS)})"
-
-
-def _lock(connection: Connection) -> str:
-    """SQLite has one writer; PostgreSQL's writers wait for each other at the row."""
-    return " FOR UPDATE" if connection.dialect is Dialect.POSTGRES else ""
 
 
 # -- playlists
@@ -26,20 +21,6 @@ def _lock(connection: Connection) -> str:
 async def get(connection: Connection, playlist_id: str) -> Playlist | None:
     row = await connection.fetch_one("SELECT * FROM playlists WHERE id = :id", {"id": playlist_id})
     return None if row is None else _playlist(row)
-
-
-async def locked(connection: Connection, playlist_id: str) -> Playlist | None:
-    """The playlist, which nobody else changes until the transaction ends."""
-    row = await connection.fetch_one(f"SELECT * FROM playlists WHERE id = :id{_lock(connection)}", {"id": playlist_id})
-    return None if row is None else _playlist(row)
-
-
-async def locked_kind(connection: Connection, kind: Kind) -> list[Playlist]:
-    """All of one type, always locked in the same order; keeps two changes from making a cycle together."""
-    rows = await connection.fetch_all(
-        f"SELECT * FROM playlists WHERE type = :type ORDER BY id{_lock(connection)}", {"type": kind.value}
-    )
-    return [_playlist(row) for row in rows]
 
 
 async def by_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Playlist]:
@@ -52,9 +33,8 @@ async def of_kind(connection: Connection, kind: Kind) -> list[Playlist]:
     return [_playlist(row) for row in rows]
 
 
-async def active_session(connection: Connection, *, is_locked: bool = False) -> Playlist | None:
-    lock = _lock(connection) if is_locked else ""
-    row = await connection.fetch_one(f"SELECT * FROM playlists WHERE type = 'session' AND finalized_at IS NULL{lock}")
+async def active_session(connection: Connection) -> Playlist | None:
+    row = await connection.fetch_one("SELECT * FROM playlists WHERE type = 'session' AND finalized_at IS NULL")
     return None if row is None else _playlist(row)
 
 

@@ -16,7 +16,7 @@ from server.db.uow import UnitOfWork
 from server.events.log import seq_seen
 from server.events.model import Event
 from server.playlists import entries, m3u, rules, store
-from server.playlists.locking import WrongType, existing
+from server.playlists.changeable import WrongType, existing
 from server.playlists.matching import Matcher, Verdict, Wanted
 from server.playlists.model import REMARKS, Entry, Kind, Playlist
 from server.playlists.service import PlaylistService

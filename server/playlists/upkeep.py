@@ -61,7 +61,7 @@ class EntryUpkeep(Consumer):
     async def _remove(self, tx: Tx, track_ids: Sequence[str]) -> None:
         now = self._clock.now_ms()
         for playlist_id, found in (await _by_playlist(tx, track_ids)).items():
-            playlist = await store.locked(tx, playlist_id)
+            playlist = await store.get(tx, playlist_id)
             if playlist is None or playlist.kind is Kind.SESSION:
                 continue
             is_smart = playlist.kind is Kind.SMART
@@ -74,7 +74,7 @@ class EntryUpkeep(Consumer):
     async def _measure(self, tx: Tx, track_ids: Sequence[str]) -> None:
         tracks = await self._tracks.briefs(tx, track_ids)
         for playlist_id, found in (await _by_playlist(tx, track_ids)).items():
-            playlist = await store.locked(tx, playlist_id)
+            playlist = await store.get(tx, playlist_id)
             if playlist is None or playlist.kind is Kind.SESSION:
                 continue
             lengths = {
@@ -96,7 +96,7 @@ def _lengths(found: Sequence[Entry]) -> dict[str, int]:
 
 
 async def _by_playlist(tx: Tx, track_ids: Sequence[str]) -> dict[str, list[Entry]]:
-    """Entries of tracks, grouped by playlist in the order of ids: locks are always taken in the same order."""
+    """Entries of tracks, grouped by playlist in the order of ids."""
     grouped: dict[str, list[Entry]] = defaultdict(list)
     for item in await store.of_tracks(tx, track_ids):
         grouped[item.playlist_id].append(item)

@@ -68,7 +68,7 @@ class HashBackfill:
         outcomes = {outcome.track_id: outcome for outcome in await self._tools.workers.read(request)}
         async with self._tools.uow() as tx:
             read = []
-            for row in await tracks.by_ids(tx, [row["id"] for row in rows], hold=True):
+            for row in await tracks.by_ids(tx, [row["id"] for row in rows]):
                 outcome = outcomes[row["id"]]
                 if row["hash_state"] != HashState.PENDING or bytes(row["path"]) != outcome.path:
                     continue  # a scan or a move was here meanwhile

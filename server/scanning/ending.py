@@ -48,7 +48,7 @@ class Ending:
     async def write(self, absent: Absent, tx: Tx) -> Counts:
         """Say of the tracks that are still where they were seen what became of their files."""
         paths = {row["pk"]: row["path"] for row in absent.rows}
-        found = await self.tools.tracks.by_pks(tx, list(paths), hold=True)
+        found = await self.tools.tracks.by_pks(tx, list(paths))
         going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
         moved = await self._hand_over(tx, going, absent.present)
         rest = [row["pk"] for row in going if row["pk"] not in moved]
@@ -60,7 +60,7 @@ class Ending:
             return set()
         tracks = self.tools.tracks
         seen = {row["pk"]: row["updated_at"] for row in present}
-        known = await tracks.by_pks(tx, list(seen), hold=True)
+        known = await tracks.by_pks(tx, list(seen))
         still = [row for row in known if row["updated_at"] == seen[row["pk"]]]
         in_use = await self.in_use(tx, [row["id"] for row in (*going, *still)])
         chosen = handover.pairs(going, [row for row in still if row["missing_since"] is None], in_use)

@@ -64,7 +64,7 @@ class Intake:
         tracks = self._tools.tracks
         whole = [outcome for outcome in outcomes if outcome.read is not None]
         at_place: dict[bytes, list[Row]] = {}
-        rows = await tracks.by_paths(tx, self._directory.id, [outcome.path for outcome in whole], hold=True)
+        rows = await tracks.by_paths(tx, self._directory.id, [outcome.path for outcome in whole])
         for row in sorted(rows, key=lambda row: (row["missing_since"] is not None, row["pk"])):
             at_place.setdefault(bytes(row["path"]), []).append(row)
         free = await self._still_free(tx, candidates)
@@ -100,7 +100,7 @@ class Intake:
         The same device, inode, size and time of change are the same file, so that nothing needs to be opened.
         """
         tracks = self._tools.tracks
-        rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries], hold=True)
+        rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries])
         taken = {bytes(row["path"]) for row in rows if row["missing_since"] is None}
         pairs, rest = identity.recognise(entries, await self._still_free(tx, candidates), taken)
         await tracks.relocate(tx, [Move(row, self._directory.id, entry.path, {}) for entry, row in pairs])
@@ -113,7 +113,7 @@ class Intake:
         known = {row["pk"]: (row["library_directory_id"], row["path"], row["updated_at"]) for row in candidates}
         return [
             row
-            for row in await self._tools.tracks.by_pks(tx, list(known), hold=True)
+            for row in await self._tools.tracks.by_pks(tx, list(known))
             if (row["library_directory_id"], row["path"], row["updated_at"]) == known[row["pk"]]
         ]
 

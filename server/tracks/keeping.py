@@ -136,7 +136,7 @@ class TrackKeeping(TrackRows):
     async def mark_missing(self, tx: Tx, pks: Sequence[int]) -> int:
         """Files that a complete walk of their folder didn't find."""
         now = self._clock.now_ms()
-        rows = [row for row in await self._store.by_pks(tx, pks, hold=True) if row["missing_since"] is None]
+        rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is None]
         await self._write(tx, [(row, {"missing_since": now}) for row in rows])
         await history.write(tx, [history.missing(row, now) for row in rows])
         for batch in events.batches(rows):
@@ -145,7 +145,7 @@ class TrackKeeping(TrackRows):
 
     async def mark_found(self, tx: Tx, ids: Sequence[str]) -> int:
         """Files that were missing and are there again, unchanged."""
-        rows = [row for row in await self._store.by_ids(tx, ids, hold=True) if row["missing_since"] is not None]
+        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is not None]
         await self._write(tx, [(row, {"missing_since": None}) for row in rows])
         await history.write(tx, [history.restored(row, self._clock.now_ms()) for row in rows])
         for batch in events.batches(rows):
@@ -156,7 +156,7 @@ class TrackKeeping(TrackRows):
         """Delete the rows of tracks whose file is (still) missing; returns how many."""
         removed = 0
         for batch in events.batches(ids):
-            known = await self._store.by_ids(tx, list(batch), hold=True)
+            known = await self._store.by_ids(tx, list(batch))
             rows = [row for row in known if row["missing_since"] is not None]
             if rows:
                 await self._store.delete(tx, [row["pk"] for row in rows])
@@ -197,7 +197,7 @@ class TrackKeeping(TrackRows):
         now = self._clock.now_ms()
         ids: dict[str, list[str]] = {audio_hash: [] for audio_hash in values}
         written: list[tuple[Row, Values]] = []
-        for row in await self._store.like(tx, list(values), [], hold=True):
+        for row in await self._store.like(tx, list(values), []):
             ids[row["audio_hash"]].append(row["id"])
             shown = {**as_dict(row), **corrections.under_overrides(as_dict(row), values[row["audio_hash"]])}
             if changed := differing(row, model.complete(shown)):

@@ -21,28 +21,24 @@ Tx = Transaction[Event]
 
 
 class TrackRows:
-    """Reads rows. Whoever writes back what it derived from one reads it with `hold`, in the same transaction."""
+    """Reads rows. Whoever writes back what it derived from one reads it in the same transaction."""
 
     def __init__(self, database: Database):
         self._database = database
         self._store = TrackStore(database.dialect)
 
-    async def by_ids(self, connection: Connection, ids: Sequence[str], *, hold: bool = False) -> list[Row]:
-        return await self._store.by_ids(connection, ids, hold=hold)
+    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
+        return await self._store.by_ids(connection, ids)
 
-    async def by_pks(self, connection: Connection, pks: Sequence[int], *, hold: bool = False) -> list[Row]:
-        return await self._store.by_pks(connection, pks, hold=hold)
+    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
+        return await self._store.by_pks(connection, pks)
 
-    async def by_paths(
-        self, connection: Connection, library_directory_id: str, paths: Sequence[bytes], *, hold: bool = False
-    ) -> list[Row]:
-        return await self._store.by_paths(connection, library_directory_id, paths, hold=hold)
+    async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
+        return await self._store.by_paths(connection, library_directory_id, paths)
 
-    async def like(
-        self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int], *, hold: bool = False
-    ) -> list[Row]:
+    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
-        return await self._store.like(connection, hashes, inodes, hold=hold)
+        return await self._store.like(connection, hashes, inodes)
 
     async def row(self, track_id: str) -> Row:
         """A track's row; raises `NotFound`."""

@@ -223,7 +223,7 @@ class TrackService(TrackKeeping):
         return total
 
     async def _edit(self, tx: Tx, ids: Sequence[str], edits: Mapping[str, Any]) -> int:
-        rows = await self._store.by_ids(tx, ids, hold=True)
+        rows = await self._store.by_ids(tx, ids)
         now = self._clock.now_ms()
         changed = [(row, values) for row in rows if (values := _edited(row, edits))]
         await self._write(tx, [(row, {**values, "updated_at": now}) for row, values in changed])
@@ -243,7 +243,7 @@ class TrackService(TrackKeeping):
 
     async def count_play(self, tx: Tx, track_id: str, at: int) -> bool:
         """One more play, at a moment in Unix milliseconds; False when the track is gone."""
-        rows = await self._store.by_ids(tx, [track_id], hold=True)
+        rows = await self._store.by_ids(tx, [track_id])
         if not rows:
             return False
         (row,) = rows

@@ -31,21 +31,13 @@ class TrackStore:
 
     # -- reading
 
-    # With `hold` nobody else changes the rows until the transaction ends: what is written back was derived from them.
+    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
+        return list(await connection.fetch_all("SELECT * FROM tracks WHERE id IN :ids ORDER BY pk", {"ids": ids}))
 
-    async def by_ids(self, connection: Connection, ids: Sequence[str], *, hold: bool = False) -> list[Row]:
-        lock = _held(connection) if hold else ""
-        return list(
-            await connection.fetch_all(f"SELECT * FROM tracks WHERE id IN :ids ORDER BY pk{lock}", {"ids": ids})
-        )
-
-    async def by_paths(
-        self, connection: Connection, library_directory_id: str, paths: Sequence[bytes], *, hold: bool = False
-    ) -> list[Row]:
-        lock = f" ORDER BY pk{_held(connection)}" if hold else ""
+    async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
         return list(
             await connection.fetch_all(
-                f"SELECT * FROM tracks WHERE library_directory_id = :directory AND path IN :paths{lock}",
+                "SELECT * FROM tracks WHERE library_directory_id = :directory AND path IN :paths",
                 {"directory": library_directory_id, "paths": list(paths)},
             )
         )
@@ -146,24 +138,18 @@ class TrackStore:
             rows.sort(key=itemgetter("path"))
         return rows[:limit]
 
-    async def by_pks(self, connection: Connection, pks: Sequence[int], *, hold: bool = False) -> list[Row]:
-        lock = _held(connection) if hold else ""
-        return list(
-            await connection.fetch_all(f"SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk{lock}", {"pks": pks})
-        )
+    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
+        return list(await connection.fetch_all("SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}))
 
-    async def like(
-        self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int], *, hold: bool = False
-    ) -> list[Row]:
+    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
         """Tracks with one of the audio hashes or one of the inodes, each once, oldest first."""
-        lock = _held(connection) if hold else ""
         return list(
             await connection.fetch_all(
-                f"""
+                """
                 SELECT * FROM tracks WHERE pk IN (
                     SELECT pk FROM tracks WHERE audio_hash IN :hashes AND audio_hash IS NOT NULL
                     UNION SELECT pk FROM tracks WHERE file_inode IN :inodes
-                ) ORDER BY pk{lock}
+                ) ORDER BY pk
                 """,
                 {"hashes": hashes, "inodes": inodes},
             )
@@ -350,11 +336,6 @@ class TrackStore:
         await self.search.remove(connection, pks)
         # The tables beside `tracks` follow by their foreign keys.
         await connection.execute("DELETE FROM tracks WHERE pk IN :pks", {"pks": pks})
-
-
-def _held(connection: Connection) -> str:
-    """SQLite has one writer. A held row of PostgreSQL can still be read, and be pointed to by new ones."""
-    return " FOR NO KEY UPDATE" if connection.dialect is Dialect.POSTGRES else ""
 
 
 def _hint(dialect: Dialect, order: Order, has_few: bool) -> str:

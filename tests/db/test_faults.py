@@ -173,7 +173,8 @@ _CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname
 
 async def _cut_off(database: Database) -> None:
     """End every connection of the database but the one that does it."""
-    async with database.write() as connection:
+    # No transaction that writes: it would wait for the one that is to be cut off.
+    async with database.read() as connection:
         own = await connection.fetch_value("SELECT pg_backend_pid()")
         await connection.fetch_all(_CUT_OFF, {"own": own})
 

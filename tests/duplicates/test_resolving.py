@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -158,3 +159,24 @@ async def test_deleting_the_file_of_one_copy_keeps_the_group_true(mismo: Running
     body = {"canonical_track_id": ids["b.mp3"], "delete_files": True, "confirm": True}
     problem = await mismo.client.post(f"/api/duplicates/{group['id']}/resolve", body, status=409)
     assert problem["code"] == "canonical_missing"
+
+
+async def test_of_decisions_that_come_at_once_one_stands_and_a_copy_stays(mismo: Running, music: Path) -> None:
+    names = ("a.mp3", "b.mp3", "c.mp3")
+    ids, group = await copied(mismo, music, *names)
+    audio = audio_on_disk(music)
+    url = f"/api/duplicates/{group['id']}"
+    for _ in range(5):
+        choices = ({"canonical_track_id": ids[name], "delete_files": True, "confirm": True} for name in names)
+        answers = await asyncio.gather(*(mismo.client.request("POST", f"{url}/resolve", choice) for choice in choices))
+        assert sorted(answer.status for answer in answers) == [200, 409, 409]
+        (result,) = (answer.json["data"] for answer in answers if answer.status == 200)
+        await mismo.app.operations.finished([item["id"] for item in result["operations"]])
+        left = [name for name in names if (music / name).exists()]
+        assert [ids[name] for name in left] == [result["canonical_track_id"]]
+        answers = await asyncio.gather(*(mismo.client.request("POST", f"{url}/undo") for _ in range(3)))
+        assert sorted(answer.status for answer in answers) == [202, 409, 409]
+        (undone,) = (answer.json["data"] for answer in answers if answer.status == 202)
+        await mismo.app.operations.finished([item["id"] for item in undone["operations"]])
+        assert audio_on_disk(music) == audio
+        assert (await mismo.client.get(url))["data"]["status"] == "open"

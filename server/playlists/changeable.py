@@ -1,4 +1,4 @@
-"""A playlist for a change: found, locked until the transaction ends, and allowed to change in this way."""
+"""A playlist for a change: found, and allowed to change in this way."""
 
 from __future__ import annotations
 
@@ -32,17 +32,9 @@ async def existing(connection: Connection, playlist_id: str) -> Playlist:
     return found
 
 
-async def locked(tx: Tx, playlist_id: str) -> Playlist:
-    """Raises `NotFound`."""
-    found = await store.locked(tx, playlist_id)
-    if found is None:
-        raise errors.NotFound(f"there is no playlist {playlist_id}")
-    return found
-
-
 async def editable(tx: Tx, playlist_id: str) -> Playlist:
     """One whose entries a person may change. Raises `NotFound`, `WrongType`, `ReadOnly`."""
-    playlist = await locked(tx, playlist_id)
+    playlist = await existing(tx, playlist_id)
     if playlist.kind is Kind.FOLDER:
         raise WrongType("a folder holds playlists, not tracks")
     if playlist.kind is Kind.SMART:
