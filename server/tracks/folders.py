@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from server.db.database import Connection, Dialect, Row
 
+_REPLACEMENT = "\ufffd".encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -49,12 +51,22 @@ async def track_ids(connection: Connection, library_directory_id: str, folder: b
 
 def _in_folder(folder: bytes) -> str:
     below = " AND path > :after AND path < :end" if folder else ""
+    if _is_only_shown(folder):
+        below = " AND substr(relative_path, 1, CAST(:length AS integer)) = :prefix"
     return f"library_directory_id = :directory AND missing_since IS NULL{below}"
 
 
 def _range(library_directory_id: str, folder: bytes) -> dict[str, object]:
     found: dict[str, object] = {"directory": library_directory_id}
+    if _is_only_shown(folder):
+        prefix = folder.decode() + "/"
+        return {**found, "prefix": prefix, "length": len(prefix)}
     return {**found, "after": folder + b"/", "end": folder + b"0"} if folder else found
+
+
+def _is_only_shown(folder: bytes) -> bool:
+    """Whether a name may stand for bytes that aren't UTF-8: who browses knows a folder by what was shown of it."""
+    return _REPLACEMENT in folder
 
 
 def _depth(folder: bytes) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,31 @@ async def test_browsing_counts_what_lies_below_each_folder(mismo: Running, music
     assert [(item["path"], item["tracks"]) for item in deep["folders"]] == [("ä/x", 1)]
     assert (await mismo.client.get(url + "?path=nowhere"))["data"] == {"path": "nowhere", "folders": [], "tracks": []}
     assert (await mismo.client.request("GET", url + "?path=../x")).status == 422
+
+
+async def test_folders_whose_names_arent_utf_8_are_browsed_by_the_name_they_show(mismo: Running, music: Path) -> None:
+    names = [b"caf\xe9/1.mp3", b"caf\xe9/d\xe9j\xe0/2.mp3", b"caf\xe8/3.mp3", b"plain/4.mp3", "caf\u00e9/5.mp3".encode()]
+    for name in names:
+        sound.mp3(music / os.fsdecode(name), name)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+
+    async def browsed(folder: str) -> tuple[list[tuple[str, int]], list[str]]:
+        url = f"/api/library/directories/{directory['id']}/browse"
+        found = (await mismo.client.get(f"{url}?path={folder}"))["data"]
+        assert found["path"] == folder
+        assert all(item["path"] == f"{folder}/{item['name']}".lstrip("/") for item in found["folders"])
+        return (
+            [(item["path"], item["tracks"]) for item in found["folders"]],
+            [track["file_name"] for track in found["tracks"]],
+        )
+
+    # Two names that show the same can't be told apart by whoever reads them, so they are one folder here.
+    top, _ = await browsed("")
+    assert sorted(top) == [("caf\u00e9", 1), ("caf\ufffd", 3), ("plain", 1)]
+    assert await browsed("caf\ufffd") == ([("caf\ufffd/d\ufffdj\ufffd", 1)], ["3.mp3", "1.mp3"])
+    assert await browsed("caf\ufffd/d\ufffdj\ufffd") == ([], ["2.mp3"])
+    assert await browsed("caf\u00e9") == ([], ["5.mp3"])
 
 
 async def test_cleanup_removes_only_files_missing_for_long_and_restore_brings_them_back(
