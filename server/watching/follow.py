@@ -55,6 +55,11 @@ class Follow:
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     _must_poll: str | None = None
 
+    @property
+    def pending(self) -> int:
+        """Files and folders that haven't come to rest yet, and those at rest that no scan has been asked for yet."""
+        return len(self.settling) + len(self._parts)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())

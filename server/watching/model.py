@@ -17,7 +17,7 @@ class WatchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """One directory as the watcher sees it; `pending` are files and folders that haven't come to rest yet."""
+    """One directory as the watcher sees it; `pending` are files and folders that are still to be scanned."""
 
     library_directory_id: str
     path: str

@@ -28,7 +28,7 @@ class StatusOut(Schema):
 
 def routes(watcher: WatchService) -> Sequence[Route]:
     async def watcher_status(_: Call) -> Answer:
-        """Which directories are followed, how, and how many files wait to come to rest."""
+        """Which directories are followed, how, and how many files and folders wait for their scan."""
         return ok((await watcher.status()).as_json())
 
     async def start_watcher(_: Call) -> Answer:

@@ -97,7 +97,7 @@ class WatchService:
                     running.follow.directory.readable_path,
                     running.follow.state,
                     running.follow.detail,
-                    len(running.follow.settling),
+                    running.follow.pending,
                 )
                 for directory_id, running in sorted(self._running.items())
             ),

@@ -40,7 +40,7 @@ async def test_browsing_counts_what_lies_below_each_folder(mismo: Running, music
 
 
 async def test_folders_whose_names_arent_utf_8_are_browsed_by_the_name_they_show(mismo: Running, music: Path) -> None:
-    names = [b"caf\xe9/1.mp3", b"caf\xe9/d\xe9j\xe0/2.mp3", b"caf\xe8/3.mp3", b"plain/4.mp3", "caf\u00e9/5.mp3".encode()]
+    names = [b"caf\xe9/1.mp3", b"caf\xe9/d\xe9j\xe0/2.mp3", b"caf\xe8/3.mp3", b"plain/4.mp3", b"caf\xc3\xa9/5.mp3"]
     for name in names:
         sound.mp3(music / os.fsdecode(name), name)
     directory = await mismo.added(music)

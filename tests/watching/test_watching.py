@@ -16,6 +16,7 @@ import pytest
 from server.config import Config
 from tests.support import sound
 from tests.support.application import Running, running
+from tests.support.gate import Gate
 
 
 @pytest.fixture
@@ -111,6 +112,34 @@ async def test_file_is_taken_in_only_when_it_has_stopped_growing(watching: Runni
         added = await socket.named("track:added")
     assert added["data"]["tracks"][0]["file_size"] == len(whole)
     assert [event["event"] for event in socket.events] == ["track:added"]
+
+
+async def test_file_that_has_to_wait_for_a_scan_is_pending_until_its_own_begins(
+    watching: Running, music: Path
+) -> None:
+    sound.mp3(music / "one.mp3", 1)
+    directory = await followed(watching, music)
+    gate = Gate(watching)
+    url = f"/api/scan/library/{directory['id']}"
+    await watching.client.post(url, {"strategy": "full"}, status=202)
+    await gate.reached.wait()
+
+    async def pending() -> int:
+        (status,) = (await watching.client.get("/api/watcher/status"))["data"]["directories"]
+        return int(status["pending"])
+
+    async with watching.socket("track:added") as socket:
+        sound.mp3(music / "two.mp3", 2)
+        while not await pending():
+            pass
+        while watching.app.watcher.growing(directory["id"]):
+            assert await pending()
+        assert await pending()  # it has come to rest, and the gate holds the scan that is before it
+        gate.is_open.set()
+        while await pending() or (await watching.client.get("/api/scan/active"))["data"]:
+            pass
+        assert len(await tracks(watching)) == 2
+        await socket.named("track:added")
 
 
 async def test_many_files_in_new_nested_folders_arrive_exactly_once(watching: Running, music: Path) -> None:
