@@ -114,9 +114,7 @@ async def test_file_is_taken_in_only_when_it_has_stopped_growing(watching: Runni
     assert [event["event"] for event in socket.events] == ["track:added"]
 
 
-async def test_file_that_has_to_wait_for_a_scan_is_pending_until_its_own_begins(
-    watching: Running, music: Path
-) -> None:
+async def test_file_that_has_to_wait_for_a_scan_is_pending_until_its_own_begins(watching: Running, music: Path) -> None:
     sound.mp3(music / "one.mp3", 1)
     directory = await followed(watching, music)
     gate = Gate(watching)
