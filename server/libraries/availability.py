@@ -41,7 +41,7 @@ def probe(path: bytes, known: dict[str, Any] | None) -> Probe:
     """
     try:
         status = os.stat(path)
-        names = _names(path)
+        names = names_in(path)
     except FileNotFoundError:
         return Probe(Reason.GONE)
     except NotADirectoryError:
@@ -56,7 +56,7 @@ def probe(path: bytes, known: dict[str, Any] | None) -> Probe:
     return Probe(None, {"device": status.st_dev, "names": names})
 
 
-def _names(path: bytes) -> list[str]:
+def names_in(path: bytes | int) -> list[str]:
     """The first names of a folder in the order of their bytes, as text that can be turned back into them."""
     with os.scandir(path) as entries:
         return sorted(os.fsdecode(entry.name).encode("utf-8", "surrogateescape").hex() for entry in entries)[:SAMPLE]

@@ -11,7 +11,8 @@ import orjson
 
 from server.clock import to_rfc3339
 from server.db.database import Row
-from server.libraries import mounts
+from server.libraries import inner_mounts, mounts
+from server.libraries.inner_mounts import InnerMount
 
 
 class ScanStatus(StrEnum):
@@ -61,6 +62,11 @@ class LibraryDirectory:
     def device(self) -> int | None:
         """`st_dev` of the root when it was last looked at."""
         return None if self.fingerprint is None else self.fingerprint["device"]
+
+    @property
+    def inner_mounts(self) -> list[InnerMount]:
+        """Drives that are mounted inside of it, or were when it was last looked through."""
+        return [inner_mounts.from_json(mount) for mount in (self.fingerprint or {}).get("mounts", ())]
 
     def as_json(self, total_tracks: int, total_missing: int, scan_status: ScanStatus) -> dict[str, Any]:
         """The directory as the API shows it."""

@@ -105,9 +105,23 @@ def mount_of(path: bytes, mounts: list[Mount]) -> Mount | None:
     return found
 
 
+def below(path: bytes, mounts: list[Mount]) -> dict[bytes, Mount]:
+    """The mounts inside a folder, by their path in it; of several on one place the last."""
+    prefix = path.rstrip(b"/") + b"/"
+    inside = [mount for mount in mounts if mount.mount_point.startswith(prefix) and mount.mount_point != prefix]
+    return {mount.mount_point.removeprefix(prefix): mount for mount in inside}
+
+
 def find_mount(path: bytes) -> Mount | None:
     """The mount that a path lies on just now (blocking)."""
     return mount_of(os.path.realpath(path), read_mounts())
+
+
+def mount_ids(path: bytes) -> tuple[int, ...]:
+    """The mount that a path lies on just now, and those inside of it (blocking)."""
+    table, path = read_mounts(), os.path.realpath(path)
+    outer = mount_of(path, table)
+    return (0 if outer is None else outer.id, *sorted(mount.id for mount in below(path, table).values()))
 
 
 def facts_of(mount: Mount | None) -> FileSystemFacts:

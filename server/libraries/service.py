@@ -13,8 +13,9 @@ from server.db.database import Database
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.filesystem import FileSystem, Unresponsive
-from server.libraries import availability, events, mounts, store
+from server.libraries import availability, events, inner_mounts, mounts, store
 from server.libraries.availability import Probe, Reason
+from server.libraries.inner_mounts import InnerMount
 from server.libraries.model import LibraryDirectory, ScanStatus, lineage
 from server.tracks.model import Location, Missing
 from server.tracks.service import TrackService
@@ -202,12 +203,25 @@ class LibraryService:
             after = await self._in(tx, directory_id)
             tx.emit(events.DirectoryUpdated(directory=await self._described(tx, after)))
 
-    async def remember(self, directory: LibraryDirectory) -> None:
-        """Note what the directory looks like now, to compare with when it comes back."""
+    async def remember(self, directory: LibraryDirectory) -> list[InnerMount]:
+        """Note what the directory looks like now, to compare with when it comes back.
+
+        Returns the drives that were mounted inside of it, and aren't any more, while tracks wait for them.
+        """
         seen = await self._probe(directory)
-        if seen.is_available and seen.fingerprint != directory.fingerprint:
+        if not seen.is_available:
+            return []
+        try:
+            inner = await self._files.call_at(directory.path, inner_mounts.look, directory.path, directory.inner_mounts)
+        except OSError:
+            return []
+        away = [mount for mount in inner.away if await self._tracks.has_files_below(directory.id, mount.path)]
+        mounts_now = [mount.as_json() for mount in (*inner.there, *away)]
+        fingerprint = {**(seen.fingerprint or {}), "mounts": mounts_now}
+        if fingerprint != directory.fingerprint:
             async with self._uow() as tx:
-                await store.update(tx, directory.id, {"fingerprint": seen.fingerprint})
+                await store.update(tx, directory.id, {"fingerprint": fingerprint})
+        return away
 
     # -- availability
 
@@ -243,7 +257,11 @@ class LibraryService:
                 return directory  # somebody else looked at the same time
             values: dict[str, Any] = {"is_available": seen.is_available, "unavailable_reason": seen.reason}
             if seen.fingerprint is not None:
-                values |= {"fingerprint": seen.fingerprint, "filesystem": mounts.facts_of(mount).as_json()}
+                inside = {"mounts": [mount.as_json() for mount in directory.inner_mounts]}
+                values |= {
+                    "fingerprint": seen.fingerprint | inside,
+                    "filesystem": mounts.facts_of(mount).as_json(),
+                }
             await store.update(tx, directory.id, values)
             after = await self._in(tx, directory.id)
             if seen.is_available == directory.is_available:

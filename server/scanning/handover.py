@@ -32,11 +32,9 @@ async def successors(
         if not own or not directory.is_available:
             continue
         try:
-            absent = await files.call_at(directory.path, place.elsewhere, directory, own)
+            there += await files.call_at(directory.path, place.there, directory, own)
         except OSError:
             continue
-        without = {row["pk"] for row in absent}
-        there += [row for row in own if row["pk"] not in without]
     return there
 
 

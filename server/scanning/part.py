@@ -29,6 +29,10 @@ class Part:
         """The first path after all paths below; None at the end of all paths."""
         return self.path + b"0" if self.path else None  # "0" is the byte after "/"
 
+    def meets(self, folder: bytes) -> bool:
+        """Whether it lies in a folder, or holds it."""
+        return self.prefix.startswith(folder + b"/") or (self.is_recursive and folder.startswith(self.prefix))
+
 
 WHOLE = Part()
 

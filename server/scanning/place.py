@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from server.db.database import Row
+from server.libraries.inner_mounts import InnerMount, open_mount
 from server.libraries.model import LibraryDirectory
 from server.tracks.model import signed
 
@@ -20,14 +21,34 @@ _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 class Places:
     """The inside of a library directory, as its open root shows it."""
 
-    def __init__(self, root: int, *, follow_symlinks: bool):
+    def __init__(self, root: int, inner_mounts: Sequence[InnerMount], *, follow_symlinks: bool):
         self.root = root
+        # The innermost first.
+        self._inner_mounts = sorted(inner_mounts, key=lambda mount: len(mount.path), reverse=True)
         self._follow_symlinks = follow_symlinks
         self._listings: dict[bytes, frozenset[bytes]] = {}
+        self._opened: dict[bytes, int] = {}
+
+    def close(self) -> None:
+        for descriptor in self._opened.values():
+            os.close(descriptor)
 
     def status(self, path: bytes) -> os.stat_result:
         """Raises OSError; a link that leads nowhere is nothing where links are followed."""
-        return os.stat(path, dir_fd=self.root, follow_symlinks=self._follow_symlinks)
+        folder, rest = self._from_mount(path)
+        return os.stat(rest, dir_fd=folder, follow_symlinks=self._follow_symlinks)
+
+    def _from_mount(self, path: bytes) -> tuple[int, bytes]:
+        """A path relative to the root, or to the drive inside that it lies on; raises `Away`.
+
+        A drive is opened once, and then like the root shows the same whatever is unmounted meanwhile.
+        """
+        for mount in self._inner_mounts:
+            if path == mount.path or path.startswith(mount.prefix):
+                if mount.path not in self._opened:
+                    self._opened[mount.path] = open_mount(self.root, mount)
+                return self._opened[mount.path], path.removeprefix(mount.path).lstrip(b"/") or b"."
+        return self.root, path or b"."
 
     def is_spelled(self, path: bytes) -> bool:
         """Whether each name of a path is listed just so. Where case or composition don't count, others lead there."""
@@ -40,7 +61,8 @@ class Places:
 
     def _names(self, folder: bytes) -> frozenset[bytes]:
         if folder not in self._listings:
-            descriptor = open_folder(folder or b".", dir_fd=self.root)
+            outer, rest = self._from_mount(folder)
+            descriptor = open_folder(rest, dir_fd=outer)
             try:
                 self._listings[folder] = frozenset(os.fsencode(name) for name in os.listdir(descriptor))
             finally:
@@ -77,6 +99,18 @@ def elsewhere(directory: LibraryDirectory, rows: Sequence[Row], new: Collection[
     return found
 
 
+def there(directory: LibraryDirectory, rows: Sequence[Row]) -> list[Row]:
+    """Those rows of a directory whose place holds their very file. Raises OSError without its root."""
+    found = []
+    with _places(directory) as places:
+        for row in rows:
+            with suppress(OSError):
+                status = places.status(bytes(row["path"]))
+                if _is_file_of(row, status, has_stable_inodes=directory.has_stable_inodes):
+                    found.append(row)
+    return found
+
+
 def gone(directory: LibraryDirectory, rows: Sequence[Row]) -> list[Row]:
     """Those rows whose path, spelled so, holds nothing; none when the root isn't on the same device any more.
 
@@ -110,7 +144,9 @@ def _is_file_of(row: Row, status: os.stat_result, *, has_stable_inodes: bool) ->
 def _places(directory: LibraryDirectory) -> Iterator[Places]:
     root = open_folder(directory.path)
     try:
-        yield Places(root, follow_symlinks=directory.follow_symlinks)
+        places = Places(root, directory.inner_mounts, follow_symlinks=directory.follow_symlinks)
+        with closing(places):
+            yield places
     finally:
         os.close(root)
 

@@ -86,6 +86,7 @@ class ScanRun:
     async def run(self) -> None:
         """Raises `DirectoryWentAway` when the directory is lost on the way, before anything is called missing."""
         self.go.set()
+        await self._note_drives_away()
         requests: asyncio.Queue[Request | None] = asyncio.Queue(self.tools.workers.count * 2)
         readers = self.tools.workers.count + 1  # one more than there are processes, so that none waits for a writer
         async with asyncio.TaskGroup() as group:
@@ -101,6 +102,16 @@ class ScanRun:
         await self._write_read(everything=True)
         self.progress.phase = "finishing"
         await self._finish()
+
+    async def _note_drives_away(self) -> None:
+        """What lies on a drive that was mounted inside the directory, and isn't there now, is unknown."""
+        away = await self._answer(partial(self.tools.libraries.remember, self.directory))
+        self.directory = await self._answer(partial(self.tools.libraries.get, self.directory.id))
+        for mount in away:
+            self._unknown.append(mount.prefix)
+            if any(part.meets(mount.path) for part in self.parts):
+                reason = "the drive that was mounted here isn't there; its tracks stay as they are"
+                self._fail(Failure(mount.path.decode("utf-8", "replace"), "unmounted", reason))
 
     # -- walking and comparing
 

@@ -62,6 +62,14 @@ class TrackRows:
         """
         return await self._store.files(self._database.direct, library_directory_id, after, upto, before, limit, depth)
 
+    async def has_files_below(self, library_directory_id: str, folder: bytes) -> bool:
+        """Whether any track lies in a folder, at any depth, whose file isn't known to be missing."""
+        where = Where(
+            "library_directory_id = :directory AND path > :after AND path < :end AND missing_since IS NULL",
+            {"directory": library_directory_id, "after": folder + b"/", "end": folder + b"0"},
+        )
+        return await self._store.count(self._database.direct, where) > 0
+
     async def hash_pending(self, library_directory_id: str, limit: int) -> list[Row]:
         return await self._store.hash_pending(self._database.direct, library_directory_id, limit)
 

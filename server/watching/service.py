@@ -17,6 +17,7 @@ from server.scanning.model import Priority
 from server.scanning.service import ScanActive
 from server.watching.follow import Follow, Tools
 from server.watching.model import Followed, Status, WatchState
+from server.watching.settling import Settling
 
 logger = log.get(__name__)
 LOOK_SECONDS = 30.0
@@ -158,16 +159,19 @@ class WatchService:
         for directory in directories:
             if self._is_on and directory.is_active and directory.is_available and directory.watch:
                 wanted[directory.id] = (directory, await self._key(directory))
+        waiting = {}
         for directory_id, running in list(self._running.items()):
             if directory_id not in wanted or wanted[directory_id][1] != running.key:
                 running.task.cancel()
+                waiting[directory_id] = running.follow.settling
                 del self._running[directory_id]
         for directory in directories:
             if directory.id not in wanted and directory.watch_state != WatchState.OFF:
                 await self._tools.libraries.set_watch_state(directory.id, WatchState.OFF)
         for directory_id, (directory, key) in wanted.items():
             if directory_id not in self._running:
-                follow = Follow(directory, self._tools, partial(self._set_state, directory_id))
+                settling = waiting.get(directory_id, Settling())  # what is being copied now still grows
+                follow = Follow(directory, self._tools, partial(self._set_state, directory_id), settling=settling)
                 task = group.create_task(follow.run(), name=f"follow {directory_id}")
                 self._running[directory_id] = _Running(key, follow, task)
 
@@ -177,12 +181,12 @@ class WatchService:
         self._wake.set()
 
     async def _key(self, directory: LibraryDirectory) -> tuple[object, ...]:
-        """What makes it another thing to follow: above all another mount at the same place."""
+        """What makes it another thing to follow: above all another mount at the same place, or inside."""
         try:
-            mount = await self._tools.file_system.call_at(directory.path, mounts.find_mount, directory.path)
+            ids = await self._tools.file_system.call_at(directory.path, mounts.mount_ids, directory.path)
         except OSError:
-            mount = None
-        return directory.path, directory.recursive_scan, None if mount is None else mount.id
+            ids = ()
+        return directory.path, directory.recursive_scan, ids
 
     # -- what the operating system didn't tell
 
