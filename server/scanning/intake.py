@@ -132,8 +132,7 @@ class Intake:
             elif directory.is_available:
                 free += await self._elsewhere(rows, directory, new)
             else:
-                # Nobody can look; but a file that had gone before its drive went isn't on it.
-                free += [row for row in rows if row["missing_since"] is not None]
+                free += _gone_before(rows)
         return free
 
     async def _elsewhere(self, rows: Sequence[Row], directory: LibraryDirectory, new: Collection[bytes]) -> list[Row]:
@@ -143,8 +142,13 @@ class Intake:
                 directory.path, place.elsewhere, directory, rows, new if is_here else ()
             )
         except OSError:
-            return []  # its root can't be reached; what it holds isn't gone
+            return _gone_before(rows)  # its root can't be reached; what it holds isn't gone
         if not absent or is_here:
             return absent
         # An empty mount point has none of the files either. Whether the other drive is there must be known first.
-        return absent if (await self._tools.libraries.check(directory.id)).is_available else []
+        return absent if (await self._tools.libraries.check(directory.id)).is_available else _gone_before(rows)
+
+
+def _gone_before(rows: Sequence[Row]) -> list[Row]:
+    """Where nobody can look: a file that had gone before its drive went isn't on it."""
+    return [row for row in rows if row["missing_since"] is not None]

@@ -95,7 +95,9 @@ def elsewhere(directory: LibraryDirectory, rows: Sequence[Row], new: Collection[
             except _NOTHING_THERE:
                 found.append(row)
             except OSError:
-                continue
+                # Nobody can look; but what had gone before that isn't there.
+                if row["missing_since"] is not None:
+                    found.append(row)
     return found
 
 

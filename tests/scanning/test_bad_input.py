@@ -68,9 +68,15 @@ def by_path(scan: dict[str, Any]) -> dict[str, str]:
     return {failure["path"]: failure["code"] for failure in scan["failures"]}
 
 
+async def tracks(mismo: Running, **params: Any) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = (await mismo.client.get("/api/tracks", sort="file_name", limit=1000, **params))[
+        "data"
+    ]
+    return listed
+
+
 async def paths(mismo: Running, **params: Any) -> list[str]:
-    listed = (await mismo.client.get("/api/tracks", sort="file_name", limit=1000, **params))["data"]
-    return sorted(track["relative_path"] for track in listed)
+    return sorted(track["relative_path"] for track in await tracks(mismo, **params))
 
 
 async def test_missing_directory_is_refused_with_409(mismo: Running, music: Path) -> None:
@@ -95,6 +101,28 @@ async def test_unreadable_folder_keeps_its_tracks_and_is_named(mismo: Running, o
     assert by_path(scan) == {"closed": "permission_denied"}
     assert (scan["counts"]["missing"], scan["counts"]["added"], scan["counts"]["failed"]) == (0, 1, 1)
     assert await paths(mismo, is_missing=False) == ["closed/one.mp3", "open/three.mp3", "open/two.mp3"]
+
+
+async def test_file_that_went_before_its_folder_was_closed_comes_back_elsewhere(
+    mismo: Running, open_music: Path
+) -> None:
+    """As with a drive: nobody can look, but what was missing before isn't in there."""
+    file = sound.mp3(open_music / "closed" / "one.mp3", 1)
+    sound.mp3(open_music / "closed" / "two.mp3", 2)
+    directory = await mismo.added(open_music)
+    await mismo.scanned(directory["id"])
+    (before,) = [track for track in await tracks(mismo) if track["file_name"] == "one.mp3"]
+    file.unlink()
+    assert (await mismo.scanned(directory["id"]))["counts"]["missing"] == 1
+    (open_music / "closed").chmod(0)
+    sound.mp3(open_music / "again.mp3", 1, TIT2="Again")
+    sound.mp3(open_music / "copy.mp3", 2, TIT2="Copy")
+    with without_privileges():
+        scan = await mismo.scanned(directory["id"])
+    (open_music / "closed").chmod(0o755)
+    assert (scan["counts"]["moved"], scan["counts"]["added"]) == (1, 1)
+    (again,) = [track for track in await tracks(mismo) if track["file_name"] == "again.mp3"]
+    assert (again["id"], again["is_missing"]) == (before["id"], False)
 
 
 async def test_unreadable_file_is_named_and_nothing_is_said_about_it(open_music: Path) -> None:
