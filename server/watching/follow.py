@@ -132,7 +132,7 @@ class Follow:
             elif settling.is_audio(item.path):
                 self.settling.touch(item.path, now)
             if item.is_gone and item.path not in folders:
-                self._parts.add(Part(item.path))  # it may have been a folder, and all in it is gone
+                self.settling.touch_gone(item.path, now)
         self._stirred.set()
         new = [item.path for item in paths if item.is_new and item.path in folders]
         if new and self._must_poll is None and await self._is_exhausted(new[0]):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from server.scanning.part import Part
 from server.scanning.walk import AUDIO_EXTENSIONS, is_system_folder
 
+# What came in a folder's stead may come to rest a little later; it is waited for, but not for ever.
+GONE_PATIENCE = 1.5
 Signature = tuple[int, int, int] | None
 """Size, time of change (ns) and inode of a file; None when it isn't there."""
 
@@ -42,9 +44,10 @@ class Settling:
     def __init__(self) -> None:
         self._files: dict[bytes, _Waiting] = {}
         self._folders: dict[bytes, _Folder] = {}
+        self._gone: dict[bytes, float] = {}
 
     def __len__(self) -> int:
-        return len(self._files) + len(self._folders)
+        return len(self._files) + len(self._folders) + len(self._gone)
 
     @property
     def growing(self) -> frozenset[bytes]:
@@ -60,6 +63,13 @@ class Settling:
         """News of a folder that is new, or may be."""
         if path not in self._folders:
             self._folders[path] = _Folder(now)
+
+    def touch_gone(self, path: bytes, now: float) -> None:
+        """News that nothing is there any more: it may have been a folder, and its files may be in another one now.
+
+        Both places are scanned at once then, so that none of them is missing in between.
+        """
+        self._gone.setdefault(path, now)
 
     def asked(self) -> tuple[list[bytes], list[bytes]]:
         """Files and folders that the next look is about."""
@@ -89,6 +99,11 @@ class Settling:
             elif now - waiting.since >= settle:
                 del self._files[path]
                 parts.append(Part(os.path.dirname(path), is_recursive=False))
+        patience = GONE_PATIENCE if self._files or self._folders else 1
+        for path, since in list(self._gone.items()):
+            if now - since >= settle * patience:
+                del self._gone[path]
+                parts.append(Part(path))
         return parts
 
 

@@ -80,6 +80,7 @@ async def test_renamed_folder_moves_its_tracks(watching: Running, music: Path) -
     async with watching.socket("track:*") as socket:
         (music / "old").rename(music / "new")
         await socket.named("track:moved")
+    assert [event["event"] for event in socket.events] == ["track:moved"]  # at no time was anything missing
     after = await tracks(watching)
     assert {track["id"] for track in after} == before
     assert {track["relative_path"].split("/")[0] for track in after} == {"new"}
