@@ -69,6 +69,23 @@ def match(
     return matches
 
 
+def stale(library_directory_id: str, outcomes: Sequence[Outcome], free: Sequence[Row]) -> set[bytes]:
+    """Paths whose file was read as the one that their row describes, while a later look has shown it isn't there.
+
+    It was moved in between, and may be read at its new place in the same run; which of the two is true is known.
+    """
+    left = {
+        (bytes(row["path"]), _same_inode(row))
+        for row in free
+        if row["library_directory_id"] == library_directory_id and row["missing_since"] is None
+    }
+    return {
+        outcome.path
+        for outcome in outcomes
+        if outcome.read is not None and (outcome.path, _same_inode(outcome.read)) in left
+    }
+
+
 def recognise(
     entries: Sequence[Entry], free: Sequence[Row], taken: Container[bytes]
 ) -> tuple[list[tuple[Entry, Row]], list[Entry]]:

@@ -15,7 +15,7 @@ from server.db.database import Row
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
-from server.scanning import handover, store
+from server.scanning import handover, identity, store
 from server.scanning.ending import Ending
 from server.scanning.intake import Intake, Tools, Tx
 from server.scanning.model import Counts, Failure, Scan, Strategy
@@ -328,13 +328,19 @@ class ScanRun:
                 await self._write(batch)
 
     async def _write(self, outcomes: Sequence[Outcome]) -> None:
+        intake = Intake(self.tools, self.directory)
+        candidates = await self._answer(partial(intake.candidates, outcomes))
+        stale = identity.stale(self.directory.id, outcomes, candidates)
         for outcome in outcomes:
+            if outcome.path in stale:
+                readable = outcome.path.decode("utf-8", "replace")
+                self._fail(Failure(readable, "changed_while_read", "it was moved while others were being read"))
+                continue
             for failure in outcome.failures[:1]:
                 self._fail(failure)
             self._failures += outcome.failures[1:]
-        intake = Intake(self.tools, self.directory)
-        candidates = await self._answer(partial(intake.candidates, outcomes))
-        await self._commit(lambda tx: intake.write(tx, outcomes, candidates))
+        whole = [outcome for outcome in outcomes if outcome.path not in stale]
+        await self._commit(lambda tx: intake.write(tx, whole, candidates))
 
     # -- the end
 

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,35 @@ async def test_file_that_went_before_its_folder_was_closed_comes_back_elsewhere(
     assert (scan["counts"]["moved"], scan["counts"]["added"]) == (1, 1)
     (again,) = [track for track in await tracks(mismo) if track["file_name"] == "again.mp3"]
     assert (again["id"], again["is_missing"]) == (before["id"], False)
+
+
+async def test_files_swapped_while_a_scan_reads_them_keep_their_tracks(mismo: Running, music: Path) -> None:
+    names = ("a.mp3", "b.mp3")
+    for name in names:
+        sound.mp3(music / name, name, frames=len(name), TIT2=name)
+    (music / "b.mp3").write_bytes((music / "b.mp3").read_bytes() + b"more")
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = {track["relative_path"]: track["id"] for track in await tracks(mismo)}
+    read, requests = mismo.app.workers.read, 0
+
+    async def read_one_swap_and_read_the_other(request: Request) -> list[Outcome]:
+        nonlocal requests
+        requests += 1
+        if requests > 1:
+            return await read(request)
+        first = await read(replace(request, tasks=request.tasks[:1]))
+        (music / "a.mp3").rename(music / "between")
+        (music / "b.mp3").rename(music / "a.mp3")
+        (music / "between").rename(music / "b.mp3")
+        return first + await read(replace(request, tasks=request.tasks[1:]))
+
+    mismo.app.workers.read = read_one_swap_and_read_the_other  # type: ignore[method-assign] # in the middle of reading
+    torn = await mismo.scanned(directory["id"], strategy="full")
+    assert by_path(torn) == {"a.mp3": "changed_while_read"}
+    await mismo.scanned(directory["id"])
+    after = {track["relative_path"]: track["id"] for track in await tracks(mismo)}
+    assert after == {"a.mp3": before["b.mp3"], "b.mp3": before["a.mp3"]}
 
 
 async def test_unreadable_file_is_named_and_nothing_is_said_about_it(open_music: Path) -> None:
