@@ -112,7 +112,7 @@ def routes(analysis: AnalysisService) -> Sequence[Route]:
 def _json(audio_hash: str, found: Sequence[Waveform], *, is_one: bool) -> Raw:
     shown = [{"audio_hash": audio_hash, **item.as_json()} for item in found]
     etag = xxhash.xxh3_64_hexdigest("".join(item.etag for item in found).encode())
-    answer = ok(shown[0]) if is_one else Answer(data=shown, pagination=Pagination(len(shown), len(shown), 1))
+    answer = ok(shown[0]) if is_one else Answer(data=shown, pagination=Pagination.whole(len(shown)))
     return Raw(
         body=answer.body(),
         content_type="application/json",

@@ -21,6 +21,11 @@ class Pagination:
     page: int | None = None
     next_cursor: str | None = None
 
+    @classmethod
+    def whole(cls, count: int) -> Pagination:
+        """Of a list that is always answered whole."""
+        return cls(max(count, 1), count, 1)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "page": self.page,

@@ -35,7 +35,7 @@ def routes(companions: CompanionService) -> Sequence[Route]:
     async def list_companions(_: Call) -> Answer:
         """The companion processes: the analysis server, and the audio engine."""
         found = [status.as_json() for status in await companions.all()]
-        return Answer(data=found, pagination=Pagination(len(found), len(found), 1))
+        return Answer(data=found, pagination=Pagination.whole(len(found)))
 
     async def get_companion(call: Call) -> Answer:
         """One companion process."""

@@ -32,7 +32,7 @@ def routes(settings: SettingsService) -> Sequence[Route]:
     async def list_settings(_: Call) -> Answer:
         """Every setting with its value, default and type."""
         found = await settings.describe_all()
-        return Answer(data=found, pagination=Pagination(len(found), len(found), 1))
+        return Answer(data=found, pagination=Pagination.whole(len(found)))
 
     async def get_setting(call: Call) -> Answer:
         """One setting."""
