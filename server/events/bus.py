@@ -12,12 +12,13 @@ import orjson
 from server import errors, log
 from server.db.database import Database
 from server.events.log import EventLog
-from server.events.model import Entry, Transient, registry
+from server.events.model import Entry, Transient, ended_by, registry
 from server.events.signals import MAX_BYTES, Signals
 
 logger = log.get(__name__)
 BATCH = 1000
 TELL_SECONDS = 0.1
+ENDS_KEPT = 100
 _TRANSIENT = "transient"
 
 
@@ -45,6 +46,7 @@ class Bus:
         self.signals = Signals(database)
         self.signals.on(_TRANSIENT, self._take_transient)
         self._to_tell: dict[tuple[str, str], Transient] = {}
+        self._over: dict[tuple[str, str], None] = {}  # what has ended lately, the oldest first
         self._is_telling = asyncio.Event()
 
     def attach(self, listener: Listener) -> None:
@@ -58,6 +60,8 @@ class Bus:
             self._is_telling.set()
 
     def _hand_out(self, event: Transient) -> None:
+        if (event.name, event.subject) in self._over:
+            return  # another process's progress may arrive after the end
         now = self._now_ms()
         for listener in self._listeners:
             listener.transient(event, now)
@@ -99,6 +103,7 @@ class Bus:
         while entries := await self._read():
             # Known before it is told: who hears of a change made elsewhere, and asks, is answered with it.
             self._log.committed(entries[-1].seq)
+            self._note_ends(entries)
             for listener in self._listeners:
                 listener.recorded(entries)
             async with self._advanced:
@@ -106,6 +111,15 @@ class Bus:
                 self._advanced.notify_all()
             if len(entries) < BATCH:
                 break
+
+    def _note_ends(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            ended = ended_by(self._kinds.get(entry.name), entry.data)
+            if ended is not None:
+                self._over[ended] = None
+                self._to_tell.pop(ended, None)
+        while len(self._over) > ENDS_KEPT:
+            del self._over[next(iter(self._over))]
 
     async def _read(self) -> list[Entry]:
         try:

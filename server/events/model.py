@@ -44,6 +44,11 @@ def data_key(item: Field[Any]) -> str:
 class Recorded(Event):
     """An event with a place (`seq`) in the log, committed together with the change it tells of."""
 
+    @classmethod
+    def ends(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Name and subject of the progress that is over with this event; what is still on its way is dropped."""
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceEvent(Recorded):
@@ -103,6 +108,11 @@ class Entry:
     name: str
     data: Mapping[str, Any]
     client_id: str | None = None
+
+
+def ended_by(kind: type[Event] | None, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Name and subject of the progress that is over with a published event, if any."""
+    return kind.ends(data) if kind is not None and issubclass(kind, Recorded) else None
 
 
 def registry() -> dict[str, type[Event]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,27 +21,33 @@ class ScanStarted(Recorded):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanComplete(Recorded):
+class _ScanEnd(Recorded):
+    scan: dict[str, Any]
+
+    @classmethod
+    def ends(cls, data: Mapping[str, Any]) -> tuple[str, str]:
+        return ScanProgress.name, data["scan"]["id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanComplete(_ScanEnd):
     """A scan went through to its end, whatever single files failed."""
 
     name: ClassVar[str] = "library:directory:scan:complete"
-    scan: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanCancelled(Recorded):
+class ScanCancelled(_ScanEnd):
     """A scan was stopped by a person; what it had found so far is kept."""
 
     name: ClassVar[str] = "library:directory:scan:cancelled"
-    scan: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanFailed(Recorded):
+class ScanFailed(_ScanEnd):
     """A scan couldn't go on; `scan.error` says why. What it had found so far is kept."""
 
     name: ClassVar[str] = "library:directory:scan:failed"
-    scan: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from server import errors, log
 from server.events.log import EventLog
-from server.events.model import Entry, Event, Transient, registry
+from server.events.model import Entry, Event, Transient, ended_by, registry
 from server.ws import protocol
 from server.ws.batch import Frame, frames, messages
 from server.ws.connection import Connection
@@ -61,7 +61,11 @@ class Hub:
 
     def recorded(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            self._ring.append(self._item(entry))
+            item = self._item(entry)
+            self._ring.append(item)
+            ended = ended_by(item.kind, item.data)
+            if ended is not None:
+                self._waiting.pop(ended, None)
         self._published.set()
         self._dirty.set()
 

@@ -19,7 +19,7 @@ from server.config import Config
 from server.events.log import DAY_MS, UNREAD_DAYS
 from server.events.model import Entry
 from server.libraries.events import DirectoryUpdated
-from server.scanning.events import ScanProgress
+from server.scanning.events import ScanComplete, ScanProgress
 from server.ws.ring import Item, Ring
 from tests.support.application import Running, running
 from tests.support.websocket import Socket
@@ -217,6 +217,23 @@ async def test_transient_events_are_limited_for_each_subject_and_the_latest_is_s
         now += 0.1
         await socket.until(lambda event: event["data"].get("done") == 1001)
     assert [event["data"]["done"] for event in socket.events if event["data"].get("scan_id") == "one"][1:] == [1001]
+
+
+async def test_no_progress_comes_after_the_end(mismo: Running) -> None:
+    now = 1000.0
+    mismo.app.hub.now = lambda: now
+    async with mismo.socket("library:directory:scan:*") as socket:
+        mismo.app.bus.publish(_progress("one", 1))
+        await socket.named("library:directory:scan:progress")
+        mismo.app.bus.publish(_progress("one", 2))  # waits for its turn
+        async with mismo.app.uow() as tx:
+            tx.emit(ScanComplete(scan={"id": "one"}))
+        await socket.named("library:directory:scan:complete")
+        mismo.app.bus.publish(_progress("one", 3))  # as from another process
+        now += 0.1
+        mismo.app.bus.publish(_progress("two", 4))
+        await socket.until(lambda event: event["data"].get("scan_id") == "two")
+    assert [event["data"]["done"] for event in socket.events if "scan_id" in event["data"]] == [1, 4]
 
 
 async def test_transient_event_is_not_replayed(mismo: Running) -> None:
