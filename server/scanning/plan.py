@@ -16,11 +16,11 @@ from server.tracks.model import HashState
 class Plan:
     """`to_read`: files that are new or differ. `found_again`: missing tracks whose file is back as it was.
 
-    `unseen`: row numbers of present tracks whose file wasn't in the listing.
+    `unseen`: present tracks whose file wasn't in the listing. Both by row number.
     """
 
     to_read: list[Entry] = field(default_factory=list)
-    found_again: list[str] = field(default_factory=list)
+    found_again: list[int] = field(default_factory=list)
     unseen: list[int] = field(default_factory=list)
     unchanged: int = 0
 
@@ -61,8 +61,9 @@ def compare(
 
 
 # Path, size and time of change, and where it means something the inode: of an entry and, in the same places, of a row.
+# A row goes on with its `hash_state` and `missing_since`. A position is found quicker than a name.
 _FACTS, _FACTS_WITHOUT_INODE = itemgetter(0, 1, 2, 3), itemgetter(0, 1, 2)
-_STATE = itemgetter("hash_state", "missing_since")
+_STATE = itemgetter(4, 5)
 
 
 def _is_all_as_known(entries: Sequence[Entry], rows: Sequence[Row], *, has_stable_inodes: bool) -> bool:
@@ -100,7 +101,7 @@ def _seen(plan: Plan, entry: Entry, known: Sequence[Row], strategy: Strategy, *,
                 plan.unchanged += 1
                 return
             if all(other["missing_since"] is not None for other in known):
-                plan.found_again.append(row["id"])
+                plan.found_again.append(row["pk"])
                 return
     plan.to_read.append(entry)
 

@@ -217,13 +217,13 @@ class ScanRun:
     def _is_in_flight(self, path: bytes) -> bool:
         return (self.directory.id, path) in self.in_flight
 
-    async def _restore(self, track_ids: Sequence[str]) -> None:
-        for start in range(0, len(track_ids), BATCH):
-            batch = track_ids[start : start + BATCH]
+    async def _restore(self, pks: Sequence[int]) -> None:
+        for start in range(0, len(pks), BATCH):
+            batch = pks[start : start + BATCH]
             await self._commit(partial(self._mark_found, batch))
 
-    async def _mark_found(self, track_ids: Sequence[str], tx: Tx) -> Counts:
-        return Counts(restored=await self.tools.tracks.mark_found(tx, track_ids))
+    async def _mark_found(self, pks: Sequence[int], tx: Tx) -> Counts:
+        return Counts(restored=await self.tools.tracks.mark_found(tx, pks))
 
     async def _commit(self, write: Callable[[Tx], Awaitable[Counts]]) -> None:
         """Write in one transaction, and count what it did once it is committed."""

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from server.scanning.glob import matcher
@@ -87,21 +88,15 @@ class Walk:
             matcher(options.scan_patterns) if options.scan_patterns else lambda _: True
         )
         self._is_excluded = matcher(options.exclude_patterns)
+        self._chunk = Chunk()
 
     def chunks(self) -> Iterator[Chunk]:
         """All of the part. A folder of it that can't be listed is a problem of the first chunk."""
-        chunk = Chunk()
-        for found in self._start():
-            if isinstance(found, Problem):
-                chunk.problems.append(found)
-            else:
-                chunk.entries.append(found)
-            if len(chunk.entries) >= self._chunk_size:
-                yield chunk
-                chunk = Chunk()
-        yield chunk
+        self._chunk = Chunk()
+        yield from self._start()
+        yield self._chunk
 
-    def _start(self) -> Iterator[Entry | Problem]:
+    def _start(self) -> Iterator[Chunk]:
         """The part's folder, unless the walk from the root wouldn't have come there either."""
         path = self._options.part.path
         names = path.split(b"/") if path else []
@@ -112,9 +107,12 @@ class Walk:
         if 0 <= self._options.max_depth < depth:
             return
         if not self._is_reachable(path):
-            yield Problem(path, "symlink_outside", "leads out of the library directory", is_folder=True)
+            self._note(Problem(path, "symlink_outside", "leads out of the library directory", is_folder=True))
             return
         yield from self._folder(path, depth, ())
+
+    def _note(self, problem: Problem) -> None:
+        self._chunk.problems.append(problem)
 
     def _is_reachable(self, path: bytes) -> bool:
         """Whether a folder lies inside the root, and not behind a link unless these are followed."""
@@ -125,15 +123,15 @@ class Walk:
             return real.startswith(self._real_root.rstrip(b"/") + b"/")
         return real == os.path.join(self._real_root, path)
 
-    def _folder(self, path: bytes, depth: int, above: tuple[tuple[int, int], ...]) -> Iterator[Entry | Problem]:
-        full = os.path.join(self._root, path) if path else self._root
+    def _folder(self, path: bytes, depth: int, above: tuple[tuple[int, int], ...]) -> Iterator[Chunk]:
+        """Gather what is below a folder; yields the chunks that fill up on the way, and nothing for each file."""
         try:
-            with os.scandir(full) as scanned:
+            with os.scandir(os.path.join(self._root, path) if path else self._root) as scanned:
                 entries = [(self._sort_name(entry), entry) for entry in scanned]
         except OSError as error:
-            yield _problem(path, error, is_folder=True)
+            self._note(_problem(path, error, is_folder=True))
             return
-        entries.sort(key=lambda pair: pair[0])
+        entries.sort(key=itemgetter(0))
         prefix = path + b"/" if path else b""
         for sort_name, entry in entries:
             try:
@@ -141,13 +139,16 @@ class Walk:
                     yield from self._subfolder(prefix + entry.name, entry, depth, above)
                 elif entry.is_symlink():
                     if self._options.follow_symlinks:
-                        yield from self._link(prefix + entry.name, entry)
+                        self._link(prefix + entry.name, entry)
                 elif self._is_audio(prefix, entry.name):
                     status = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(status.st_mode):
-                        yield entry_of(prefix + entry.name, status)
+                        self._chunk.entries.append(entry_of(prefix + entry.name, status))
             except OSError as error:
-                yield _problem(prefix + entry.name, error)
+                self._note(_problem(prefix + entry.name, error))
+            if len(self._chunk.entries) >= self._chunk_size:
+                yield self._chunk
+                self._chunk = Chunk()
 
     def _sort_name(self, entry: os.DirEntry[bytes]) -> bytes:
         """The name as it sorts within whole paths: a folder's ends in the slash that comes before its files."""
@@ -159,7 +160,7 @@ class Walk:
 
     def _subfolder(
         self, path: bytes, entry: os.DirEntry[bytes], depth: int, above: tuple[tuple[int, int], ...]
-    ) -> Iterator[Entry | Problem]:
+    ) -> Iterator[Chunk]:
         if not self._options.part.is_recursive or is_system_folder(entry.name):
             return
         if 0 <= self._options.max_depth <= depth or self._excludes(path):
@@ -168,31 +169,30 @@ class Walk:
             status = os.stat(os.path.join(self._root, path))
             identity = (status.st_dev, status.st_ino)
             if identity in above:
-                yield Problem(path, "symlink_loop", "leads back to a folder it lies in")
+                self._note(Problem(path, "symlink_loop", "leads back to a folder it lies in"))
                 return
             if entry.is_symlink() and not self._is_inside(path):
-                yield Problem(path, "symlink_outside", "leads out of the library directory")
+                self._note(Problem(path, "symlink_outside", "leads out of the library directory"))
                 return
             above = (*above, identity)
         yield from self._folder(path, depth + 1, above)
 
-    def _link(self, path: bytes, entry: os.DirEntry[bytes]) -> Iterator[Entry | Problem]:
+    def _link(self, path: bytes, entry: os.DirEntry[bytes]) -> None:
         if not self._is_audio(os.path.dirname(path) + b"/" if b"/" in path else b"", entry.name):
             return
         if not self._is_inside(path):
-            yield Problem(path, "symlink_outside", "leads out of the library directory")
+            self._note(Problem(path, "symlink_outside", "leads out of the library directory"))
             return
         status = entry.stat()
         if stat.S_ISREG(status.st_mode):
-            yield entry_of(path, status)
+            self._chunk.entries.append(entry_of(path, status))
 
     def _is_inside(self, path: bytes) -> bool:
         real = os.path.realpath(os.path.join(self._root, path))
         return real.startswith(self._real_root.rstrip(b"/") + b"/")
 
     def _is_audio(self, prefix: bytes, name: bytes) -> bool:
-        dot = name.rfind(b".")
-        if dot < 0 or name[dot:].lower() not in AUDIO_EXTENSIONS or name.startswith(b"._"):
+        if name[name.rfind(b".") :].lower() not in AUDIO_EXTENSIONS or name.startswith(b"._"):
             return False
         if not self._options.scan_patterns and not self._options.exclude_patterns:
             return True

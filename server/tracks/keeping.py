@@ -143,9 +143,9 @@ class TrackKeeping(TrackRows):
             tx.emit(events.TrackMissing(ids=tuple(row["id"] for row in batch)))
         return len(rows)
 
-    async def mark_found(self, tx: Tx, ids: Sequence[str]) -> int:
+    async def mark_found(self, tx: Tx, pks: Sequence[int]) -> int:
         """Files that were missing and are there again, unchanged."""
-        rows = [row for row in await self._store.by_ids(tx, ids) if row["missing_since"] is not None]
+        rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is not None]
         await self._write(tx, [(row, {"missing_since": None}) for row in rows])
         await history.write(tx, [history.restored(row, self._clock.now_ms()) for row in rows])
         for batch in events.batches(rows):

@@ -20,8 +20,9 @@ _INDEXED = (
     "comment_fold", "file_name_fold", "split_words",
 )  # fmt: skip
 _TERMED = ("artists", "genres", "tags")
-# What a scan compares with the disk; first, in this order, what a listing says of a file.
-_KNOWN = "path, file_size, file_mtime_ns, file_inode, hash_state, missing_since, pk, id"
+# What a scan compares with the disk; first, in this order, what a listing says of a file. One index holds all of it.
+_KNOWN = "path, file_size, file_mtime_ns, file_inode, hash_state, missing_since, pk"
+_MISSING = itemgetter(5)
 _TERMS_AT_ONCE = 100
 
 
@@ -125,18 +126,16 @@ class TrackStore:
         if depth is not None:
             slashes = "length(relative_path) - length(replace(relative_path, '/', ''))"
             where = where & Where(f"{slashes} = :depth", {"depth": depth})
-        present, missing = (where & Where(f"missing_since IS {state}") for state in ("NULL", "NOT NULL"))
-        # Each half has an index of its own, in the order that is wanted.
-        halves = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {_KNOWN} FROM tracks{half.clause()} ORDER BY path LIMIT :limit) AS half_{number}"
-            for number, half in enumerate((present, missing))
+        rows = list(
+            await connection.fetch_all(
+                f"SELECT {_KNOWN} FROM tracks{where.clause()} ORDER BY path LIMIT :limit",
+                {**where.params, "limit": limit},
+            )
         )
-        rows = list(await connection.fetch_all(halves, {**where.params, "limit": limit}))
-        if any(map(itemgetter("missing_since"), rows)):
+        # By position, which SQLite finds at once; a name it compares with those of all columns before it.
+        if any(map(_MISSING, rows)):
             rows.sort(key=lambda row: (row["path"], row["missing_since"] is not None, row["pk"]))
-        else:
-            rows.sort(key=itemgetter("path"))
-        return rows[:limit]
+        return rows
 
     async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
         return list(await connection.fetch_all("SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}))

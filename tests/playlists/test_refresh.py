@@ -92,7 +92,8 @@ async def _change(mismo: Running, rng: Random, tracks: list[str], by_hand: str) 
 
     async def find() -> None:
         async with mismo.app.uow() as tx:
-            await mismo.app.tracks.mark_found(tx, [track])
+            (row,) = await mismo.app.tracks.by_ids(tx, [track])
+            await mismo.app.tracks.mark_found(tx, [row["pk"]])
 
     async def edit_one() -> None:
         await mismo.client.patch(f"/api/tracks/{track}", edit)
