@@ -30,7 +30,8 @@ logger = log.get(__name__)
 T = TypeVar("T")
 REQUEST_FILES = 32
 REQUEST_BYTES = 64 * 1024 * 1024
-BATCH = 500
+# An edit waits for the batch that is being written; smaller ones make a scan slow.
+BATCH = 150
 ROWS = 5000
 WALK_PATIENCE_SECONDS = 20.0
 RETRY_SECONDS = 1.0
