@@ -16,7 +16,7 @@ import orjson
 
 from server.analyzer.stages import Stage
 
-NICENESS = 10
+NICENESS = 15  # behind the scans that find what is to be analysed
 _PR_SET_PDEATHSIG = 1
 
 

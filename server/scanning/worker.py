@@ -26,7 +26,7 @@ _LENGTH = struct.Struct("!I")
 def main() -> None:
     """Serve requests until the server closes the pipe, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server stops its workers itself
-    os.nice(19)  # whoever answers people comes first; with nothing else to do a scan takes all there is
+    os.nice(10)  # behind whatever answers people, before the analysis of what it finds
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What a parser prints must not end up among the answers.
