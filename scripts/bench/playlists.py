@@ -114,7 +114,8 @@ async def _refreshed(app: App, after: int) -> dict[str, float]:
             "SELECT (SELECT seq FROM event_consumers WHERE name = 'smart playlists') AS seq,"
             " (SELECT count(*) FROM playlist_refreshes) AS waiting"
         )
-        if row is not None and row["seq"] >= seen and not row["waiting"]:
+        # A consumer that has begun just now has no place yet.
+        if row is not None and (row["seq"] or 0) >= seen and not row["waiting"]:
             spent = time.process_time() - cpu
             return {"announced": count, "seconds": round(last, 2), "cpu_seconds": round(spent, 2)}
         await asyncio.sleep(0.05)
