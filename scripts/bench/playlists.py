@@ -182,7 +182,7 @@ async def measure(tracks: int, lists: int) -> dict[str, Any]:
         await database.open()
         await migrate(database)
         app = await application.build(config, database)
-        wanted = ("event bus", "playlist entries", "smart playlists", "smart refresher")
+        wanted = ("duties", "event bus", "playlist entries", "smart playlists", "smart refresher")
         ending = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             services = [service for service in app.services if service.name in wanted]
