@@ -178,7 +178,7 @@ async def test_killed_worker_fails_its_job_and_the_server_goes_on(
 async def test_worker_is_polite_and_limited(analyzer: Analyzer, long_song: Path) -> None:
     # It has its limits before it reads the file.
     worker = await _at_work(analyzer, long_song)
-    assert os.getpriority(os.PRIO_PROCESS, worker) == 10
+    assert os.getpriority(os.PRIO_PROCESS, worker) == 15
     assert resource.prlimit(worker, resource.RLIMIT_AS)[0] == process.MEMORY_LIMIT
     assert resource.prlimit(worker, resource.RLIMIT_CPU)[0] == process.CPU_LIMIT
 

@@ -340,7 +340,7 @@ async def test_full_disk_under_the_database_fails_the_scan_and_keeps_what_was_co
             requests = iter(range(1000))
 
             def fill(_: Request) -> None:
-                if next(requests) == 17:  # the first batch of 500 is on its way
+                if next(requests) == 17:  # first batches are on their way
                     with contextlib.suppress(OSError):
                         filler.write_bytes(bytes(16 << 20))
 
