@@ -106,7 +106,7 @@ class Queue:
 
     async def within(self, tx: Tx, audio_hash: str) -> Job | None:
         """The job, as the transaction sees it."""
-        return (await job_store.by_hashes(tx, [audio_hash])).get(audio_hash)
+        return await job_store.by_hash(tx, audio_hash)
 
     def review_missing(self) -> None:
         """Files may have come back: let the broker look after the jobs that closed without one."""

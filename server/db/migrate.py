@@ -21,7 +21,6 @@ LEDGER = """CREATE TABLE IF NOT EXISTS migrations (
     checksum TEXT NOT NULL,
     applied_at BIGINT NOT NULL
 )"""
-_LOCK_KEY = 0x6D69736D6F  # "mismo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ async def migrate(database: Database, directory: Path = DIRECTORY, *, backup_to:
     """
     known = available(database.dialect, directory)
     async with database.write() as connection:
-        await _lock(connection)
         await connection.execute(LEDGER)
         ledger = await applied(connection)
     _check(ledger, known)
@@ -91,7 +89,6 @@ def _check(ledger: dict[str, str], known: list[Migration]) -> None:
 async def _apply(database: Database, migration: Migration) -> None:
     try:
         async with database.write() as connection:
-            await _lock(connection)
             if migration.name in await applied(connection):
                 return  # another process was faster
             await connection.execute_script(migration.sql)
@@ -104,12 +101,6 @@ async def _apply(database: Database, migration: Migration) -> None:
             f"migration {migration.name} failed and was rolled back: {type(error).__name__}: {error}"
         ) from error
     logger.info("migration applied", migration=migration.name)
-
-
-async def _lock(connection: Connection) -> None:
-    """Several processes may start at once on one PostgreSQL; SQLite's BEGIN IMMEDIATE is a lock already."""
-    if connection.dialect is Dialect.POSTGRES:
-        await connection.fetch_all("SELECT pg_advisory_xact_lock(:key)", {"key": _LOCK_KEY})
 
 
 async def _backup(database: Database, version: str, directory: Path | None) -> None:

@@ -26,6 +26,7 @@ def translated() -> Iterator[None]:
         asyncpg.CannotConnectNowError,
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,
+        asyncpg.IdleInTransactionSessionTimeoutError,
         OSError,
     ) as error:
         raise errors.DatabaseDown() from error

@@ -189,10 +189,10 @@ class Contents:
         if found:
             return found[0]
         now = self._clock.now_ms()
-        await store.insert_if_absent(tx, fresh(ids.new_id(), Kind.TEMP, THINKING, now))
-        (made,) = await store.of_kind(tx, Kind.TEMP)
-        if made.created_at == now and made.track_count == 0:
-            tx.emit(events.PlaylistCreated(playlist=made.as_json()))
+        row = fresh(ids.new_id(), Kind.TEMP, THINKING, now)
+        await store.insert(tx, row)
+        made = await existing(tx, row["id"])
+        tx.emit(events.PlaylistCreated(playlist=made.as_json()))
         return made
 
     async def think_of(self, track_ids: Sequence[str], position: int | None, notes: str | None) -> list[Json]:

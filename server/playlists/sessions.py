@@ -62,16 +62,13 @@ class Sessions:
             return await self._begin(tx, now, venue, date)
 
     async def _begin(self, tx: Tx, now: int, venue: str | None = None, date: str | None = None) -> Playlist:
-        """Raises `SessionActive` when another process has begun one in the same moment."""
         day = date or _local_date(now)
         row = fresh(
             ids.new_id(), Kind.SESSION, f"Session {day}", now,
             session_date=day, venue=venue, started_at=now, last_played_at=now, session_duration_ms=0,
         )  # fmt: skip
-        await store.insert_if_absent(tx, row)
-        playlist = await store.get(tx, row["id"])
-        if playlist is None:
-            raise SessionActive
+        await store.insert(tx, row)
+        playlist = await existing(tx, row["id"])
         tx.emit(events.SessionStarted(session=playlist.as_json()))
         return playlist
 
@@ -123,7 +120,7 @@ class Sessions:
         if playlist is None or known is None:
             if played_at + await self._silence_ms() <= self._clock.now_ms():
                 return None
-            playlist = playlist or await self._begin_or_join(tx, played_at)
+            playlist = playlist or await self._begin(tx, played_at)
             return await self._append(tx, playlist, brief, played_at, duration, deck, None)
         if duration is None:
             return known.as_json(await store.position_of(tx, known))
@@ -131,16 +128,6 @@ class Sessions:
         described = await entries.change(tx, playlist, known, values, self._clock.now_ms())
         await self._measure(tx, playlist)
         return described
-
-    async def _begin_or_join(self, tx: Tx, now: int) -> Playlist:
-        try:
-            return await self._begin(tx, now)
-        except SessionActive:
-            # The other process has committed, or the insert would still wait for it.
-            found = await store.active_session(tx)
-            if found is None:
-                raise
-            return found
 
     async def _append(
         self,

@@ -87,16 +87,6 @@ async def insert(connection: Connection, values: Mapping[str, Any]) -> None:
     )
 
 
-async def insert_if_absent(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Insert, unless there is the one of its kind already."""
-    encoded = _encoded(values)
-    await connection.execute(
-        f"INSERT INTO playlists ({', '.join(encoded)}) VALUES ({', '.join(f':{name}' for name in encoded)})"
-        " ON CONFLICT DO NOTHING",
-        encoded,
-    )
-
-
 async def update(connection: Connection, playlist_id: str, values: Mapping[str, Any]) -> None:
     encoded = _encoded(values)
     await connection.execute(

@@ -14,7 +14,7 @@ from server.clock import Clock
 from server.db.database import Connection, Database, Row, as_dict
 from server.db.sql import EVERYTHING, Where
 from server.db.uow import Transaction, UnitOfWork
-from server.events.log import EventLog
+from server.events.log import EventLog, seq_seen
 from server.events.model import Event
 from server.tracks import corrections, delta, events, facets, folders, history, model
 from server.tracks.keeping import TrackKeeping, differing, named
@@ -142,7 +142,7 @@ class TrackService(TrackKeeping):
             raise errors.Gone
         locations = await self._known_locations()
         async with self._database.read() as connection:
-            head = await connection.fetch_value("SELECT seq FROM event_head WHERE id = 1")
+            head = await seq_seen(connection)
             if since > head:
                 raise errors.Gone("this number was never given by this log; start again from 0")
             found = await delta.changed(connection, self._store, since, limit)

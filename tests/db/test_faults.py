@@ -215,6 +215,19 @@ async def test_connection_lost_at_the_commit_is_an_outage(database: Database, an
 
 
 @only_postgres
+async def test_transaction_that_stood_still_for_too_long_is_an_outage_and_holds_nobody_up(
+    database: Database, another: Database
+) -> None:
+    with pytest.raises(errors.DatabaseDown):
+        async with database.write() as connection:
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            async with another.write() as other:  # waits until the server has ended the first
+                await other.execute(_INSERT, {"key": "other", "value": "1"})
+            await connection.execute(_INSERT, {"key": "lost", "value": "1"})
+    assert [row["key"] for row in await database.fetch_all("SELECT key FROM settings")] == ["other"]
+
+
+@only_postgres
 async def test_idle_connections_that_were_lost_are_replaced(database: Database, another: Database) -> None:
     await asyncio.gather(*(database.fetch_all("SELECT pg_sleep(0.01)") for _ in range(6)))
     await _cut_off(another)
