@@ -74,7 +74,7 @@ from server.playlists.upkeep import EntryUpkeep
 from server.scanning import routes as scan_routes
 from server.scanning.backfill import HashBackfill
 from server.scanning.catchup import CatchUp
-from server.scanning.handover import InUse
+from server.scanning.handover import InUse, People
 from server.scanning.intake import Tools
 from server.scanning.service import ScanService
 from server.scanning.single import SingleFiles
@@ -188,7 +188,7 @@ async def build(
     plays.play_listeners.append(playlists.log_counted)
     cleanup.in_use = playlists.tracks_in_lists
     cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}
-    scans.in_use = _worked_with(playlists, cues)
+    scans.people = People(_worked_with(playlists, cues), operations.deletions)
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)

@@ -278,7 +278,7 @@ class Attempt:
                 return
             done = [item for item in self.job.operations if failure is None or arrived.get(item.id) is not None]
             current = {item.id: item for item in await store.by_ids(tx, [item.id for item in done])}
-            await outcome.settle(self.tools.tracks, tx, [current[item.id] for item in done], arrived, self.undone)
+            await outcome.settle(self.tools.tracks, tx, [current[item.id] for item in done], arrived, self.undone, now)
             await outcome.refresh(self.tools.tracks, tx, returned or {})
             for item in self.job.operations:
                 values: dict[str, object] = {"attempts": item.attempts + self._tries}

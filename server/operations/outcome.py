@@ -28,11 +28,12 @@ async def settle(
     operations: Sequence[Operation],
     arrived: Mapping[str, FileFacts | None],
     undone: Mapping[str, Operation],
+    now: int,
 ) -> None:
     """Make the tracks of done operations agree with the disk: one `track:moved` for all that moved.
 
-    A deleted file's track becomes missing and keeps its id; taking the deletion back restores it. What a scan has
-    found out by itself meanwhile isn't announced again.
+    A deleted file's track is missing from `now` on and keeps its id; taking the deletion back restores it. What a scan
+    has found out by itself meanwhile isn't announced again.
     """
     known = await tracks.by_ids(tx, [operation.track_id for operation in operations])
     rows = {row["id"]: row for row in known}
@@ -58,7 +59,7 @@ async def settle(
             moves.append(Move(row, place.library_directory_id, place.path, _file_columns(facts)))
     await _clear_places(tracks, tx, [(move.row["pk"], move.library_directory_id, move.path) for move in moves])
     await _clear_places(tracks, tx, [(row["pk"], row["library_directory_id"], bytes(row["path"])) for row, _ in found])
-    await tracks.mark_missing(tx, gone)
+    await tracks.mark_missing(tx, gone, now)
     await tracks.relocate(tx, moves)
     await tracks.take_in(tx, found)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from server import errors, ids
 from server.clock import Clock
-from server.db.database import Database, Row
+from server.db.database import Connection, Database, Row
 from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.libraries.service import DirectoryUnavailable, LibraryService
@@ -53,6 +53,10 @@ class OperationService:
         self._clock = clock
 
     # -- reading
+
+    async def deletions(self, connection: Connection, track_ids: Sequence[str]) -> set[tuple[str, int]]:
+        """Which of some tracks somebody has deleted, and when: ids with the `missing_since` that they got then."""
+        return await store.deletions(connection, track_ids)
 
     async def get(self, operation_id: str) -> Operation:
         """An operation; raises `NotFound`."""

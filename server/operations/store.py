@@ -99,6 +99,18 @@ async def undos_of(connection: Connection, operation_ids: Sequence[str]) -> list
     return [from_row(row) for row in rows]
 
 
+async def deletions(connection: Connection, track_ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Of some tracks, which were deleted, and when; no deletion that was undone."""
+    rows = await connection.fetch_all(
+        """
+        SELECT track_id, finished_at FROM file_operations
+        WHERE track_id IN :ids AND kind = 'delete' AND state = 'done'
+        """,
+        {"ids": list(track_ids)},
+    )
+    return {(row["track_id"], row["finished_at"]) for row in rows}
+
+
 async def active(connection: Connection, limit: int) -> list[Operation]:
     """What waits or is at work, in the order it was asked for."""
     rows = await connection.fetch_all(

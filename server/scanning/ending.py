@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.db.database import Row
+from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
 from server.scanning import handover, place
 from server.scanning.intake import Tools, Tx
@@ -22,12 +23,12 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """For a directory that was there when the walk had ended. `in_use` as in `ScanRun`."""
+    """For a directory that was there when the walk had ended."""
 
     tools: Tools
     directory: LibraryDirectory
-    is_in_flight: Callable[[bytes], bool]
-    in_use: handover.InUse
+    in_flight: InFlight
+    people: handover.People
 
     async def look(self, pks: Sequence[int]) -> Absent:
         """Look at the disk for the files of some tracks. Raises `Unresponsive` when it doesn't answer.
@@ -38,38 +39,49 @@ class Ending:
         known = await tools.tracks.by_pks(tools.database.direct, pks)
         rows = [row for row in known if self._may_be_gone(row)]
         absent = await tools.file_system.call_at(self.directory.path, place.gone, self.directory, rows)
-        if not absent:
-            return Absent((), ())
-        return Absent(
-            absent,
-            await handover.successors(absent, tools.database, tools.tracks, tools.libraries, tools.file_system),
-        )
+        return Absent(absent, await handover.successors(absent, tools) if absent else ())
 
     async def write(self, absent: Absent, tx: Tx) -> Counts:
         """Say of the tracks that are still where they were seen what became of their files."""
         paths = {row["pk"]: row["path"] for row in absent.rows}
         found = await self.tools.tracks.by_pks(tx, list(paths))
         going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
-        moved = await self._hand_over(tx, going, absent.present)
+        moved = await handover.hand_over(tx, self.tools, going, absent.present, self.people, self.in_flight)
         rest = [row["pk"] for row in going if row["pk"] not in moved]
         return Counts(moved=len(moved), missing=await self.tools.tracks.mark_missing(tx, rest))
 
-    async def _hand_over(self, tx: Tx, going: Sequence[Row], present: Sequence[Row]) -> set[int]:
-        """Let tracks go on where a newer file with their audio lies; returns the row numbers of those that could."""
-        if not going or not present:
-            return set()
-        tracks = self.tools.tracks
-        seen = {row["pk"]: row["updated_at"] for row in present}
-        known = await tracks.by_pks(tx, list(seen))
-        still = [row for row in known if row["updated_at"] == seen[row["pk"]]]
-        in_use = await self.in_use(tx, [row["id"] for row in (*going, *still)])
-        chosen = handover.pairs(going, [row for row in still if row["missing_since"] is None], in_use)
-        await tracks.hand_over(tx, chosen)
-        return {old["pk"] for old, _ in chosen}
+    async def waiting(self, after: int, limit: int) -> list[int]:
+        """Numbers of missing tracks with a newer copy, of which one is in this directory, ascending after a number."""
+        return await self.tools.tracks.copied_and_missing(self.directory.id, after, limit)
+
+    async def look_again(self, pks: Sequence[int]) -> Absent:
+        """Look for newer copies of missing tracks: they may have come since, or been out of reach then.
+
+        Scans of other directories went on while this one's tracks were called missing, and drives come back.
+        """
+        tools = self.tools
+        known = await tools.tracks.by_pks(tools.database.direct, pks)
+        # One whose file is back waits for the scan that finds it.
+        back = {row["pk"] for row in await handover.there(known, tools)}
+        rows = [row for row in known if row["pk"] not in back]
+        return Absent(rows, await handover.successors(rows, tools))
+
+    async def reunite(self, absent: Absent, tx: Tx) -> Counts:
+        """Let missing tracks go on at their newer copies; those that somebody has had deleted stay so."""
+        seen = {row["pk"]: place.of(row) for row in absent.rows}
+        rows = [
+            row
+            for row in await self.tools.tracks.by_pks(tx, list(seen))
+            if row["missing_since"] is not None and place.of(row) == seen[row["pk"]]
+        ]
+        deleted = await self.people.deletions(tx, [row["id"] for row in rows])
+        waiting = [row for row in rows if (row["id"], row["missing_since"]) not in deleted]
+        moved = await handover.hand_over(tx, self.tools, waiting, absent.present, self.people, self.in_flight)
+        return Counts(moved=len(moved))
 
     def _may_be_gone(self, row: Row) -> bool:
         return (
             row["library_directory_id"] == self.directory.id
             and row["missing_since"] is None
-            and not self.is_in_flight(bytes(row["path"]))
+            and (self.directory.id, bytes(row["path"])) not in self.in_flight
         )

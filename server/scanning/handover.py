@@ -8,34 +8,80 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from server.db.database import Connection, Database, Row
-from server.filesystem import FileSystem
-from server.libraries.service import LibraryService
+from server.db.database import Connection, Row
+from server.libraries.in_flight import InFlight
 from server.scanning import place
-from server.tracks.service import TrackService
+from server.scanning.intake import Tools, Tx
 
 InUse = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]
+Deletions = Callable[[Connection, Sequence[str]], Awaitable[set[tuple[str, int]]]]
 
 
-async def successors(
-    rows: Sequence[Row], database: Database, tracks: TrackService, libraries: LibraryService, files: FileSystem
-) -> list[Row]:
+async def _nothing(_: Connection, __: Sequence[str]) -> set[str]:
+    return set()
+
+
+async def _no_deletions(_: Connection, __: Sequence[str]) -> set[tuple[str, int]]:
+    return set()
+
+
+@dataclass(slots=True)
+class People:
+    """What people did with tracks, as other domains know it.
+
+    `in_use` says which of some tracks are in a playlist or have cues that somebody set; `deletions`, which of them
+    somebody has had deleted, and when (id and Unix milliseconds).
+    """
+
+    in_use: InUse = _nothing
+    deletions: Deletions = _no_deletions
+
+
+async def successors(rows: Sequence[Row], tools: Tools) -> list[Row]:
     """Present tracks with the audio of one of some rows, whose file is really there (looked up on disk)."""
     hashes = sorted({row["audio_hash"] for row in rows if row["audio_hash"]})
     going = {row["pk"] for row in rows}
-    found = [row for row in await tracks.like(database.direct, hashes, []) if row["pk"] not in going]
-    found = [row for row in found if row["missing_since"] is None]
-    there: list[Row] = []
-    for directory in await libraries.all() if found else ():
-        own = [row for row in found if row["library_directory_id"] == directory.id]
+    found = [row for row in await tools.tracks.like(tools.database.direct, hashes, []) if row["pk"] not in going]
+    return await there([row for row in found if row["missing_since"] is None], tools)
+
+
+async def there(rows: Sequence[Row], tools: Tools) -> list[Row]:
+    """Those of some rows whose very file lies where they say, as far as it can be looked up."""
+    found: list[Row] = []
+    for directory in await tools.libraries.all() if rows else ():
+        own = [row for row in rows if row["library_directory_id"] == directory.id]
         if not own or not directory.is_available:
             continue
         try:
-            there += await files.call_at(directory.path, place.there, directory, own)
+            found += await tools.file_system.call_at(directory.path, place.there, directory, own)
         except OSError:
             continue
-    return there
+    return found
+
+
+async def hand_over(
+    tx: Tx, tools: Tools, going: Sequence[Row], present: Sequence[Row], people: People, in_flight: InFlight
+) -> set[int]:
+    """Let tracks go on where a newer file with their audio lies; returns the row numbers of those that could.
+
+    `going` are rows as they are in the transaction, `present` what `successors` has found.
+    """
+    if not going or not present:
+        return set()
+    seen = {row["pk"]: place.of(row) for row in present}
+    still = [
+        row
+        for row in await tools.tracks.by_pks(tx, list(seen))
+        if row["missing_since"] is None
+        and place.of(row) == seen[row["pk"]]
+        and (row["library_directory_id"], bytes(row["path"])) not in in_flight
+    ]
+    in_use = await people.in_use(tx, [row["id"] for row in (*going, *still)])
+    chosen = pairs(going, still, in_use)
+    await tools.tracks.hand_over(tx, chosen)
+    return {old["pk"] for old, _ in chosen}
 
 
 def pairs(going: Sequence[Row], present: Sequence[Row], in_use: Collection[str]) -> list[tuple[Row, Row]]:
@@ -73,7 +119,3 @@ def is_marked(row: Row) -> bool:
 
 def _name(row: Row) -> bytes:
     return os.path.basename(bytes(row["path"]))
-
-
-async def none_in_use(_: Connection, __: Sequence[str]) -> set[str]:
-    return set()

@@ -110,12 +110,8 @@ class Intake:
         """The same tracks as they are within a transaction, without those that another scan has moved meanwhile."""
         if not candidates:
             return []
-        known = {row["pk"]: (row["library_directory_id"], row["path"], row["updated_at"]) for row in candidates}
-        return [
-            row
-            for row in await self._tools.tracks.by_pks(tx, list(known))
-            if (row["library_directory_id"], row["path"], row["updated_at"]) == known[row["pk"]]
-        ]
+        known = {row["pk"]: place.of(row) for row in candidates}
+        return [row for row in await self._tools.tracks.by_pks(tx, list(known)) if place.of(row) == known[row["pk"]]]
 
     async def _free(self, hashes: Sequence[str], inodes: Sequence[int], new: Collection[bytes]) -> list[Row]:
         """Tracks with one of the hashes or inodes whose own file isn't where it was: looked up on disk."""

@@ -75,6 +75,12 @@ def spelling(path: bytes) -> str:
     return unicodedata.normalize("NFC", os.fsdecode(path)).casefold()
 
 
+def of(row: Row) -> tuple[object, ...]:
+    """Where the file of a track is known to be, and which one; two rows of one track differ when it was moved."""
+    names = ("library_directory_id", "path", "file_device", "file_inode", "file_size", "file_mtime_ns")
+    return tuple(row[name] for name in names)
+
+
 def elsewhere(directory: LibraryDirectory, rows: Sequence[Row], new: Collection[bytes] = ()) -> list[Row]:
     """Those rows of a directory whose place holds nothing, or another file. Raises OSError without its root.
 

@@ -63,8 +63,7 @@ class ScanRun:
     """A scan that runs; `go` holds it while it is paused. What it has written stays, however it ends.
 
     `growing` are files, by their path in the directory, that somebody still writes: they are left for later. Files
-    `in_flight` are being moved by Mismo itself, which says so when it is done. `in_use` says which of some tracks
-    somebody has put into a playlist, or set cues in.
+    `in_flight` are being moved by Mismo itself, which says so when it is done.
     """
 
     scan: Scan
@@ -74,7 +73,7 @@ class ScanRun:
     parts: Sequence[Part]
     growing: Callable[[], Collection[bytes]] = tuple
     in_flight: InFlight = field(default_factory=InFlight)
-    in_use: handover.InUse = handover.none_in_use
+    people: handover.People = field(default_factory=handover.People)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
@@ -348,7 +347,7 @@ class ScanRun:
     async def _finish(self) -> None:
         """Call missing what a complete walk didn't find, if the directory is still there to be believed."""
         now = await self._demand_directory()
-        ending = Ending(self.tools, now, self._is_in_flight, self.in_use)
+        ending = Ending(self.tools, now, self.in_flight, self.people)
         for start in range(0, len(self._unseen), BATCH):
             await self.go.wait()
             pks = list(self._unseen[start : start + BATCH])
@@ -358,7 +357,17 @@ class ScanRun:
                 raise DirectoryWentAway(str(error)) from None
             if absent.rows:
                 await self._commit(partial(ending.write, absent))
+        await self._reunite(ending)
         await self._answer(partial(self.tools.libraries.remember, now))
+
+    async def _reunite(self, ending: Ending) -> None:
+        after = 0
+        while pks := await self._answer(partial(ending.waiting, after, BATCH)):
+            await self.go.wait()
+            absent = await self._answer(partial(ending.look_again, pks))
+            if absent.present:
+                await self._commit(partial(ending.reunite, absent))
+            after = pks[-1]
 
     def remaining_failures(self) -> list[Failure]:
         """Failures that no batch has stored yet."""

@@ -77,7 +77,7 @@ class ScanService:
         self.growing: Callable[[str], Collection[bytes]] = _nothing
         self.in_flight = InFlight()
         # Set by the playlists and cues, which know with which tracks somebody has worked.
-        self.in_use: handover.InUse = handover.none_in_use
+        self.people = handover.People()
         self._owner = ids.new_id()
         self._wake = asyncio.Event()
         self._signals = bus.signals
@@ -313,7 +313,7 @@ class ScanService:
             self._parts.get(scan.id, (Part(scan.path),)),
             lambda: self.growing(directory.id),
             self.in_flight,
-            self.in_use,
+            self.people,
         )
         async with self.tools.uow() as tx:
             if not await store.launch(tx, started):

@@ -133,9 +133,9 @@ class TrackKeeping(TrackRows):
         for batch in events.batches(new["id"] for _, new in pairs):
             tx.emit(events.TrackMissing(ids=tuple(batch)))
 
-    async def mark_missing(self, tx: Tx, pks: Sequence[int]) -> int:
-        """Files that a complete walk of their folder didn't find."""
-        now = self._clock.now_ms()
+    async def mark_missing(self, tx: Tx, pks: Sequence[int], at: int | None = None) -> int:
+        """Files that a complete walk of their folder didn't find, or that were deleted `at` (Unix milliseconds)."""
+        now = self._clock.now_ms() if at is None else at
         rows = [row for row in await self._store.by_pks(tx, pks) if row["missing_since"] is None]
         await self._write(tx, [(row, {"missing_since": now}) for row in rows])
         await history.write(tx, [history.missing(row, now) for row in rows])

@@ -40,6 +40,12 @@ class TrackRows:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
         return await self._store.like(connection, hashes, inodes)
 
+    async def copied_and_missing(self, library_directory_id: str, after: int, limit: int) -> list[int]:
+        """Numbers above `after`, ascending, of missing tracks whose audio a newer, present one has; one of the two is
+        in the library directory.
+        """
+        return await self._store.copied_and_missing(self._database.direct, library_directory_id, after, limit)
+
     async def row(self, track_id: str) -> Row:
         """A track's row; raises `NotFound`."""
         rows = await self._store.by_ids(self._database.direct, [track_id])

@@ -74,8 +74,11 @@ class Disk:
     touched: set[File] = field(default_factory=set)
     doubtful: set[int] = field(default_factory=set)  # audio that left a drive which left before anybody looked
     replaced: dict[int, int] = field(default_factory=dict)  # new audio at a place → the one that it took the place of
+    swapped: set[Path] = field(default_factory=set)  # roots between which files were swapped, which must be seen
     done: Counter[str] = field(default_factory=Counter)
     journal: list[str] = field(default_factory=list)  # of this round
+    stories: dict[int, list[str]] = field(default_factory=dict)  # audio → what was done with it, ever
+    rounds: int = 0
     _names: int = 0
     _audios: int = 0
 
@@ -87,11 +90,18 @@ class Disk:
         """Roots that aren't there."""
         return [drive.place for drive in self.drives if not drive.is_in]
 
+    def _root(self, file: File) -> Path:
+        return next(root for root in self.roots if root in file.path.parents)
+
     def is_out(self, path: Path) -> bool:
         return any(root in path.parents for root in self.out())
 
     def reachable(self) -> list[File]:
         return [file for file in self.files if not self.is_out(file.path)]
+
+    def hidden(self) -> set[int]:
+        """Audio of which a file lies in a closed folder, where nobody can look whether it is there."""
+        return {file.audio for files in self.closed.values() for file in files}
 
     def act(self) -> None:
         """One act at random."""
@@ -118,6 +128,8 @@ class Disk:
     def note(self, act: str, file: File | None = None) -> None:
         where = "" if file is None else f": audio {file.audio}, {file.track_id}, {file.seen_at} → {file.path}"
         self.journal.append(act + where)
+        if file is not None:
+            self.stories.setdefault(file.audio, []).append(f"round {self.rounds}, {act}{where}, out: {self.out()}")
 
     def _free(self) -> list[File]:
         return [file for file in self.reachable() if file not in self.touched]
@@ -180,9 +192,9 @@ class Disk:
         return None
 
     def _replace(self, file: File) -> None:
-        """Other audio at the same place is the same track, if no other file or track could be meant."""
+        """Other audio at the same place is the same track, if it was seen there and no other could be meant."""
         others = sum(other.audio == file.audio for other in self.files) - 1
-        if file.track_id is None or others or file.audio in self.gone or file.audio in self.doubtful:
+        if file.seen_at != file.path or others or file.audio in self.gone or file.audio in self.doubtful:
             return
         self._audios += 1
         self.replaced[self._audios] = file.audio
@@ -208,6 +220,11 @@ class Disk:
         other.path.rename(file.path)
         between.rename(other.path)
         file.path, other.path = other.path, file.path
+        roots = {self._root(file), self._root(other)}
+        if len(roots) > 1:
+            # If one of them went now, the other would show a file that was replaced in place by other audio.
+            self.swapped |= roots
+        self.note("swap", other)
 
     # -- folders and drives
 
@@ -227,6 +244,7 @@ class Disk:
             if old in file.path.parents:
                 file.path = new / file.path.relative_to(old)
                 self.touched.add(file)
+                self.note("folder renamed", file)
 
     def _close(self) -> None:
         """Make a folder unreadable, of files that are as they were last seen; none has left it since."""
@@ -248,7 +266,7 @@ class Disk:
                 del self.closed[folder]
 
     def _unplug(self) -> None:
-        inside = [drive for drive in self.drives if drive.is_in]
+        inside = [drive for drive in self.drives if drive.is_in and drive.place not in self.swapped]
         if not inside:
             return
         drive = self.random.choice(inside)
@@ -267,7 +285,9 @@ class Disk:
     def begin_round(self) -> None:
         """Everything has been seen; what lies in closed folders stays untouchable."""
         self.touched = {file for files in self.closed.values() for file in files}
+        self.rounds += 1
         self.replaced.clear()
+        self.swapped.clear()
         self.journal.clear()
 
     def restore(self) -> None:

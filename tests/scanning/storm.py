@@ -45,8 +45,9 @@ class Storm:
     settlings: int = 0
     _copy: Copy = field(default_factory=dict)
     _since: int = 0
-    _present: set[str] = field(default_factory=set)  # tracks, at the last settling
     _old: tuple[int, Copy] | None = None
+    _judged: int = 0  # the audio that is compared just now
+    _suspects: set[str] = field(default_factory=set)  # tracks, beside the known ones of that audio
     _doubted: dict[int, frozenset[str]] = field(default_factory=dict)  # audio → its tracks when the doubt began
 
     async def begin(self) -> None:
@@ -111,7 +112,6 @@ class Storm:
         await self._compare_playlist()
         await self._compare_copies(tracks)
         await self._use(tracks)
-        self._present = {track["id"] for track in tracks.values() if not track["is_missing"]}
         self.disk.begin_round()
 
     # -- comparing
@@ -154,6 +154,7 @@ class Storm:
                 counted.setdefault(file.audio, set()).add(file.track_id)
                 copies[file.audio] += 1
         for audio, ids in counted.items():
+            self._judged = audio
             known = self.ids.setdefault(audio, set())
             assert len(ids) == copies[audio], f"audio {audio}: two files are one track"
             now = {track_id: tracks[track_id]["file_path"] for track_id in known | ids if track_id in tracks}
@@ -163,7 +164,8 @@ class Storm:
                 self._compare_ages(audio, ids, before)
             else:
                 self._doubted.setdefault(audio, frozenset(known))
-                if not self.disk.out() and copies[audio] == 1 == len(self._doubted[audio]):
+                is_seen = not self.disk.out() and audio not in self.disk.hidden()
+                if is_seen and copies[audio] == 1 == len(self._doubted[audio]):
                     # A new track that somebody has used meanwhile stays what it is.
                     is_free = not any(self._is_used(track_id) for track_id in ids)
                     assert ids == self._doubted[audio] or not is_free, (
@@ -171,8 +173,8 @@ class Storm:
                     )
             known |= ids
         if not self.disk.out():
-            self.disk.doubtful.clear()
-            self._doubted.clear()
+            self.disk.doubtful &= self.disk.hidden()
+            self._doubted = {audio: ids for audio, ids in self._doubted.items() if audio in self.disk.doubtful}
         for ids in self.ids.values():
             for track_id in ids:
                 self.born.setdefault(track_id, self.settlings)
@@ -180,13 +182,17 @@ class Storm:
         assert not lost, f"rows were lost: {lost}"
         unseen = {shown(file.path) for file in self.disk.files if self.disk.is_out(file.path)}
         extra = [tracks[track_id] for track_id in tracks.keys() - self.born.keys()]
-        assert all(track["file_path"] in unseen for track in extra), f"rows without a file: {extra}"
+        for track in extra:
+            alike = {other["id"] for other in tracks.values() if other["audio_hash"] == track["audio_hash"]}
+            self._judged = next((audio for audio, ids in self.ids.items() if ids & alike), 0)
+            self._suspects = alike
+            assert track["file_path"] in unseen, f"a row without a file: {track}"
 
     def _compare_ages(self, audio: int, ids: set[str], before: dict[File, str | None]) -> None:
-        """A track whose file went isn't missing while a later copy is there that nobody has used."""
+        """No track is missing while a later copy is there that nobody has used."""
         was = {track_id for file, track_id in before.items() if file.audio == audio and track_id is not None}
-        gone = {track_id for track_id in self.ids[audio] - ids if track_id in self._present}
-        for file in self.disk.files:
+        gone = self.ids[audio] - ids
+        for file in self.disk.reachable():
             untouched = file.audio == audio and file not in self.disk.touched
             if untouched and file.track_id in was and not self._is_used(file.track_id):
                 for track_id in gone:
@@ -194,6 +200,16 @@ class Storm:
 
     def _is_used(self, track_id: str | None) -> bool:
         return track_id in self.ratings or track_id in self.listed
+
+    async def tell(self) -> None:
+        """What the disk and the server know of the audio that was compared last."""
+        print("\n".join([f"audio {self._judged}:", *self.disk.stories.get(self._judged, [])]))
+        if self.life.is_up:
+            held = {file.track_id for file in self.disk.files if file.audio == self._judged and file.track_id}
+            for track_id in sorted(self.ids.get(self._judged, set()) | held | self._suspects):
+                print(f"{track_id}, since settling {self.born.get(track_id)}, used: {self._is_used(track_id)}")
+                for entry in await self.life.call("GET", f"/api/tracks/{track_id}/history"):
+                    print(f"  {entry}")
 
     async def _compare_playlist(self) -> None:
         entries = await self._all(f"/api/playlists/{self.playlist}/tracks")
@@ -281,6 +297,7 @@ async def rage(database_url: str, folder: Path, seed: int, steps: int, *, mounti
             except BaseException:
                 print(f"step {sum(disk.done.values())}, settling {storm.settlings}: {dict(disk.done)}")
                 print("\n".join(["this round:", *disk.journal, f"closed: {list(disk.closed)}, out: {disk.out()}"]))
+                await storm.tell()
                 raise
             finally:
                 disk.restore()

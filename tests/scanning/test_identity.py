@@ -14,6 +14,7 @@ import pytest
 from tests.scanning.storm import rage
 from tests.support import fuse, sound
 from tests.support.application import Running
+from tests.support.library import done
 from tests.support.replay import assert_replays
 
 
@@ -121,6 +122,66 @@ async def test_copy_that_somebody_uses_stays_itself_when_the_original_goes(
     counts = (await mismo.scanned(directory["id"]))["counts"]
     assert (counts["moved"], counts["missing"]) == (0, 1)
     assert await by_path(mismo) == {"copy.mp3": copy}
+
+
+async def test_original_deleted_while_its_copy_was_away_goes_on_there_when_the_drive_returns(
+    mismo: Running, music: Path, tmp_path: Path
+) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    (music / "keep.txt").touch()
+    sound.mp3(tmp_path / "drive" / "other.mp3", 2)
+    at_home, on_drive = await mismo.added(music), await mismo.added(tmp_path / "drive")
+    await mismo.scanned(at_home["id"])
+    original = (await by_path(mismo))["a.mp3"]
+    await mismo.client.patch(f"/api/tracks/{original}", {"rating": 4})
+    shutil.copyfile(music / "a.mp3", tmp_path / "drive" / "copy.mp3")
+    await mismo.scanned(on_drive["id"])
+    before = await by_path(mismo)
+    (tmp_path / "drive").rename(tmp_path / "unplugged")
+    await mismo.client.get(f"/api/library/directories/{on_drive['id']}")
+    (music / "a.mp3").unlink()
+    assert (await mismo.scanned(at_home["id"]))["counts"]["missing"] == 1
+    (tmp_path / "unplugged").rename(tmp_path / "drive")
+    async with assert_replays(mismo):
+        assert (await mismo.scanned(on_drive["id"]))["counts"]["moved"] == 1
+    assert await by_path(mismo) == {"copy.mp3": original, "other.mp3": before["other.mp3"]}
+    (left,) = (await mismo.client.get("/api/tracks", is_missing=True))["data"]
+    assert (left["id"], left["relative_path"]) == (before["copy.mp3"], "a.mp3")
+
+
+async def test_of_two_missing_tracks_with_the_same_audio_the_older_goes_on(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    sound.mp3(music / "other.mp3", 2)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    original = (await by_path(mismo))["a.mp3"]
+    await mismo.client.patch(f"/api/tracks/{original}", {"rating": 4})
+    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
+    await mismo.scanned(directory["id"])
+    shutil.copyfile(music / "a.mp3", music / "kept")
+    (music / "a.mp3").unlink()
+    (music / "copy.mp3").unlink()
+    assert (await mismo.scanned(directory["id"]))["counts"]["missing"] == 2
+    (music / "kept").rename(music / "copy.mp3")
+    await mismo.scanned(directory["id"])
+    assert (await by_path(mismo))["copy.mp3"] == original
+
+
+async def test_deleted_copy_stays_deleted_while_another_is_there(mismo: Running, music: Path) -> None:
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
+    await mismo.scanned(directory["id"])
+    before = await by_path(mismo)
+    answer = await mismo.client.delete(f"/api/tracks/{before['a.mp3']}/file?confirm=true", status=202)
+    operation = await done(mismo, answer)
+    await mismo.scanned(directory["id"])
+    (music / "copy.mp3").rename(music / "renamed.mp3")
+    await mismo.scanned(directory["id"])
+    assert await by_path(mismo) == {"renamed.mp3": before["copy.mp3"]}
+    await done(mismo, await mismo.client.post(f"/api/operations/{operation['id']}/undo", status=202))
+    assert await by_path(mismo) == {"renamed.mp3": before["copy.mp3"], "a.mp3": before["a.mp3"]}
 
 
 async def test_links_are_files_of_their_own_where_they_are_followed(mismo: Running, music: Path) -> None:
