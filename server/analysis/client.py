@@ -7,18 +7,21 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 from yarl import URL
 
 from server import errors
+from server.analysis import wire
 from server.analysis.job import Job
 from server.analysis.stage import options
 from server.filesystem import FileSystem
 
 _LARGEST_ANSWER = 64 * 1024
 _LONGEST_JOB_ID = 200
+_NO_NAMES = frozenset({".", ".."})  # they lead to another address, however they are quoted
 _BUSY = frozenset({429, 502, 503, 504})
 _LIVE = frozenset({"queued", "processing", "running", "pending", "started", "in_progress"})
 
@@ -94,10 +97,13 @@ class AnalysisClient:
             raise Away(f"the analysis server answers {status}")
         if status // 100 != 2:
             raise Refused(f"the analysis server answers {status}: {_reason(answer)}")
-        job_id = answer.get("job_id")
-        if not isinstance(job_id, (str, int)) or not 0 < len(str(job_id)) <= _LONGEST_JOB_ID:
+        try:
+            job_id = wire.name(answer, "job_id", _LONGEST_JOB_ID)
+        except errors.Invalid as error:
+            raise Refused(f"the analysis server's answer is bad: {error.detail}") from None
+        if not job_id or job_id in _NO_NAMES:
             raise Refused("the analysis server's answer names no job_id")
-        return str(job_id)
+        return job_id
 
     async def _send(self, path: bytes, fields: Mapping[str, Any], files: FileSystem) -> tuple[int, dict[str, Any]]:
         file = await files.call(open, path, "rb")
@@ -117,7 +123,7 @@ class AnalysisClient:
     async def standing(self, server_job_id: str) -> Standing:
         """Raises `Away`."""
         try:
-            status, answer = await self._ask("GET", self.url / "jobs" / server_job_id)
+            status, answer = await self._ask("GET", self._job(server_job_id))
         except Refused:
             # It answers something; that may be a job as well as not, and the deadline decides.
             return Standing(is_known=True, is_live=True)
@@ -126,19 +132,24 @@ class AnalysisClient:
         if status != 200:
             raise Away(f"the analysis server answers {status}")
         said = answer.get("status")
-        return Standing(is_known=True, is_live=said is None or said in _LIVE)
+        # What isn't a word says nothing; the deadline decides.
+        return Standing(is_known=True, is_live=not isinstance(said, str) or said in _LIVE)
 
     async def drop(self, server_job_id: str) -> None:
         """The server needn't go on with a job. Raises `Away`."""
         try:
-            await self._ask("DELETE", self.url / "jobs" / server_job_id)
+            await self._ask("DELETE", self._job(server_job_id))
         except Refused:
             return
 
     async def fetch(self, url: str, limit: int) -> AsyncIterator[bytes]:
         """The content of a URL of the analysis server's own. Raises `Away`, `Refused`, `Invalid`."""
-        target = URL(url)
-        if target.origin() != self.url.origin():
+        try:
+            target = URL(url)
+            is_own = target.origin() == self.url.origin()
+        except ValueError:
+            raise errors.Invalid.field("stems", "has a URL that isn't one") from None
+        if not is_own:
             raise errors.Invalid.field("stems", "a URL must lie on the analysis server itself")
         total = 0
         try:
@@ -152,6 +163,10 @@ class AnalysisClient:
                     yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Away(f"the analysis server can't be reached: {_worded(error)}") from error
+
+    def _job(self, server_job_id: str) -> URL:
+        """The address of a job, whatever the server calls it: its id is one segment of the path."""
+        return URL(f"{self.url / 'jobs'}/{quote(server_job_id, safe='')}", encoded=True)
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -198,7 +213,7 @@ class AnalysisClient:
 
 
 def _reason(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("error") or answer.get("detail") or "it doesn't say why")[:500]
+    return wire.words(answer, "error", "detail", "message", longest=500) or "it doesn't say why"
 
 
 def _worded(error: Exception) -> str:

@@ -109,6 +109,7 @@ def _characteristics(data: Mapping[str, Any]) -> dict[str, Any]:
 def _kept(data: Mapping[str, Any], checked: Mapping[str, Any]) -> dict[str, Any]:
     """What a server sends beyond the contract is kept as it is, as long as it is small."""
     kept = {name: value for name, value in data.items() if name not in _LISTED and name not in checked}
+    wire.demand_shallow(kept, "data")
     if len(orjson.dumps(kept)) > _LARGEST_DATA:
         raise errors.Invalid.field("data", f"is larger than {_LARGEST_DATA} bytes")
     return {**kept, **checked}

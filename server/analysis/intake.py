@@ -55,8 +55,8 @@ class Callback:
 
     @property
     def error(self) -> str:
-        said = self.data.get("error") or self.data.get("message")
-        return f"the analysis server reports: {str(said or self.stage)[:_LONGEST_ERROR]}"
+        said = wire.words(self.data, "error", "message", longest=_LONGEST_ERROR)
+        return f"the analysis server reports: {said or self.stage}"
 
 
 def read(parsed: body.Body) -> tuple[Callback, Finding | None]:
@@ -65,7 +65,8 @@ def read(parsed: body.Body) -> tuple[Callback, Finding | None]:
     name = wire.text(values, "stage", 64)
     if name is None:
         raise errors.Invalid.field("stage", "is required")
-    if wire.text(values, "job_id", 200) is None:
+    # Whose result it is, the address says; a server that sends none doesn't speak this protocol.
+    if wire.name(values, "job_id", 200) is None:
         raise errors.Invalid.field("job_id", "is required")
     data = values.get("data")
     callback = Callback(

@@ -104,9 +104,9 @@ class ServerStanding(Schema):
 
 
 class HealthOut(ServerStanding):
-    version = fields.Raw(required=True, allow_none=True)
-    jobs_queued = fields.Raw(required=True, allow_none=True)
-    jobs_processing = fields.Raw(required=True, allow_none=True)
+    version = fields.String(required=True, allow_none=True)
+    jobs_queued = fields.Integer(required=True, allow_none=True)
+    jobs_processing = fields.Integer(required=True, allow_none=True)
 
 
 class QueueOut(Schema):

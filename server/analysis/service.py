@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server import errors
-from server.analysis import intake, job_store, result_store
+from server.analysis import intake, job_store, result_store, wire
 from server.analysis import job as jobs
 from server.analysis.broker import Broker
 from server.analysis.client import Away
@@ -26,6 +26,7 @@ from server.tracks.service import TrackService
 
 _BATCH = 500
 _SHOWN = 100
+_LONGEST_VERSION = 200
 MAX_REQUEST = 100_000
 
 
@@ -221,8 +222,9 @@ class AnalysisService:
             answer = await self._broker.reach.look()
         except Away:
             answer = {}
-        known = {name: answer.get(name) for name in ("version", "jobs_queued", "jobs_processing")}
-        return {**self._broker.reach.as_json(), **known}
+        counts = {name: wire.count(answer, name) for name in ("jobs_queued", "jobs_processing")}
+        version = wire.words(answer, "version", longest=_LONGEST_VERSION)
+        return {**self._broker.reach.as_json(), "version": version, **counts}
 
     # -- what was found
 

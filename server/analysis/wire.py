@@ -14,6 +14,8 @@ from typing import Any
 from server import errors
 
 DAY_SECONDS = 86_400.0
+_DEEPEST = 64
+_UNCOUNTED = 1 << 53
 
 
 def number(data: Mapping[str, Any], name: str, lowest: float, highest: float) -> float | None:
@@ -49,6 +51,45 @@ def text(data: Mapping[str, Any], name: str, longest: int) -> str | None:
     if not isinstance(value, str) or len(value) > longest or "\0" in value:
         raise errors.Invalid.field(name, f"must be text of at most {longest} characters")
     return value
+
+
+def name(data: Mapping[str, Any], key: str, longest: int) -> str | None:
+    """An id: text, or a whole number as its digits; None where it is null or absent."""
+    value = data.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return text(data, key, longest)
+
+
+def words(data: Mapping[str, Any], *names: str, longest: int) -> str | None:
+    """What a server says in its own words: the first of some members that holds any, or an object with a `message`.
+
+    Never refused, since it is only shown to people: cut, and without NUL, which PostgreSQL can't store.
+    """
+    for key in names:
+        value = data.get(key)
+        if isinstance(value, dict):
+            value = value.get("message")
+        if isinstance(value, str) and value.strip():
+            return value.strip().replace("\0", " ")[:longest]
+    return None
+
+
+def count(data: Mapping[str, Any], name: str) -> int | None:
+    """A number of things that is only shown; None where it is none."""
+    value = data.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _UNCOUNTED else None
+
+
+def demand_shallow(value: Any, name: str) -> None:
+    """Raises `Invalid` for what is nested so deeply that it could be read, but not written into an answer."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [child for children in inner for child in children if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise errors.Invalid.field(name, f"is nested more than {_DEEPEST} levels deep")
 
 
 def times(data: Mapping[str, Any], name: str, most: int) -> array[float]:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import io
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,13 +66,14 @@ RESULTS: dict[str, Callable[[], dict[str, Any]]] = {
 class Ordered:
     """A job that the stand-in was given."""
 
-    id: str
+    id: Any  # a text, unless a test makes it something else
     track_hash: str
     stages: list[str]
     callback_url: str
     fields: dict[str, Any]
     file: bytes | None = None
-    status: str = "processing"
+    status: Any = "processing"
+    was_asked_after: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Work = Callable[["AnalysisServer", Ordered], Awaitable[None]]
@@ -80,13 +81,17 @@ Work = Callable[["AnalysisServer", Ordered], Awaitable[None]]
 
 @dataclass
 class AnalysisServer:
-    """`work` is what it does with a job; `submit_fault` answers a POST in place of accepting it, and may be None."""
+    """`work` is what it does with a job, to which it gives the next of `names`; `standing` is what its health check
+    says; `submit_fault` answers a POST in place of accepting it, and may be None.
+    """
 
     work: Work
     url: str = ""
     is_ill: bool = False
     submit_fault: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     stem: Callable[[], web.Response] | None = None
+    names: Iterator[Any] = field(default_factory=lambda: (f"j{number}" for number in itertools.count()))
+    standing: Any = field(default_factory=lambda: {"status": "ok", "version": "stand-in", "jobs_queued": 0})
     jobs: dict[str, Ordered] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     answers: list[tuple[str, int]] = field(default_factory=list)
@@ -94,21 +99,13 @@ class AnalysisServer:
     most_active: int = 0
     session: aiohttp.ClientSession | None = None
     group: asyncio.TaskGroup | None = None
-    _numbers: Any = field(default_factory=itertools.count)
     _came_to_rest: asyncio.Event = field(default_factory=asyncio.Event)
     _was_dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def health(self, _: web.Request) -> web.Response:
         if self.is_ill:
             raise web.HTTPInternalServerError
-        return web.json_response(
-            {
-                "status": "ok",
-                "version": "stand-in",
-                "jobs_queued": 0,
-                "jobs_processing": 0,
-            }
-        )
+        return web.json_response(self.standing)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
         if self.submit_fault is not None:
@@ -124,14 +121,14 @@ class AnalysisServer:
             fields, content = await request.json(loads=orjson.loads), None
         stages = [name for name, wanted in fields["options"].items() if wanted and name != "all"]
         job = Ordered(
-            f"j{next(self._numbers)}",
+            next(self.names),
             fields["track_hash"],
             stages,
             fields["callback_url"],
             fields,
             content,
         )
-        self.jobs[job.id] = job
+        self.jobs[str(job.id)] = job
         assert self.group is not None
         self.group.create_task(self._work(job))
         return web.json_response({"job_id": job.id})
@@ -155,6 +152,7 @@ class AnalysisServer:
         job = self.jobs.get(request.match_info["id"])
         if job is None:
             raise web.HTTPNotFound
+        job.was_asked_after.set()
         return web.json_response({"job_id": job.id, "status": job.status})
 
     async def show_stem(self, _: web.Request) -> web.Response:
