@@ -1,10 +1,18 @@
 """Loudness against the figures that EBU Tech 3341 and 3342 demand of a meter."""
 
+import contextlib
+import math
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from server.analyzer import characteristics, listening
 from server.analyzer.loudness import SILENCE, Loudness, Meter, k_weighting
+
+from . import encoding, tracks
 
 RATE = 48000
 STEREO = ("FL", "FR")
@@ -40,6 +48,39 @@ TECH_3341 = {
 def test_integrated_loudness_meets_ebu_tech_3341(case: str) -> None:
     audio, expected = TECH_3341[case]
     assert measure(audio).integrated == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "aiff"])
+@pytest.mark.parametrize("case", ["case 1", "case 5"])
+def test_file_with_a_reference_signal_reads_as_the_signal(case: str, kind: str, tmp_path: Path) -> None:
+    audio, expected = TECH_3341[case]
+    heard = listening.listen(encoding.write(tmp_path / f"sine.{kind}", audio, RATE))
+    assert characteristics.describe(heard).loudness == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize("kind", encoding.FORMATS)
+def test_file_with_music_is_as_loud_as_another_meter_says_in_every_format(kind: str, tmp_path: Path) -> None:
+    track = tracks.render(tracks.Description(124, "four_on_floor", seconds=16))
+    path = encoding.write(tmp_path / f"music.{kind}", track.audio, track.rate)
+    assert characteristics.describe(listening.listen(path)).loudness == pytest.approx(by_libavfilter(path), abs=0.2)
+
+
+def by_libavfilter(path: Path) -> float:
+    """Integrated loudness (LUFS) by FFmpeg's `ebur128`, an independent implementation of BS.1770."""
+    with av.open(str(path)) as container:
+        graph = av.filter.Graph()
+        graph.link_nodes(
+            graph.add_abuffer(template=container.streams.audio[0]),
+            graph.add("ebur128", "metadata=1"),
+            graph.add("abuffersink"),
+        ).configure()
+        loudness = math.nan
+        for frame in (*container.decode(audio=0), None):
+            graph.push(frame)
+            with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+                while True:
+                    loudness = float(graph.pull().metadata.get("lavfi.r128.I", loudness))
+    return loudness
 
 
 def test_surround_channels_count_more_as_tech_3341_case_6_demands() -> None:
