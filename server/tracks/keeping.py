@@ -94,14 +94,23 @@ class TrackKeeping(TrackRows):
     async def relocate(self, tx: Tx, moves: Sequence[Move]) -> None:
         """Tracks whose file lies somewhere else now, or that took another's place; with what the file says there."""
         now = self._clock.now_ms()
-        # First everything lets go of its place, since places are swapped and handed on within one batch.
-        await self._write(tx, [(move.row, {"missing_since": now}) for move in moves if not move.row["missing_since"]])
+        # First whoever is in another's way lets go, since places are swapped and handed on within one batch.
+        wanted = {(move.library_directory_id, move.path) for move in moves}
+        in_the_way = [
+            move.row
+            for move in moves
+            if not move.row["missing_since"] and (move.row["library_directory_id"], bytes(move.row["path"])) in wanted
+        ]
+        await self._write(tx, [(row, {"missing_since": now}) for row in in_the_way])
         written = []
         story: list[Values] = []
         for move in moves:
             values = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
-            whole = {**corrections.read_again(as_dict(move.row), move.read), **values}
-            changed = differing(move.row, model.complete(whole))
+            if move.read or values["file_name"] != move.row["file_name"]:
+                whole = {**corrections.read_again(as_dict(move.row), move.read), **values}
+                changed = differing(move.row, model.complete(whole))
+            else:
+                changed = differing(move.row, values)  # nothing else follows from the folder
             written.append((move.row, {**changed, "missing_since": None, "updated_at": now}))
             story += [history.moved(move.row, values, now), *history.read_again(move.row, changed, now)]
         await self._write(tx, written)
