@@ -28,7 +28,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from scripts.bench import synthetic
-from scripts.bench.measure import cpu_seconds, percentile, show
+from scripts.bench.measure import cpu_seconds, leave_alone, percentile, show
 from scripts.bench.mismo import Mismo
 from server.db.sqlite import SqliteDatabase
 
@@ -147,6 +147,7 @@ async def echoed(size: int, times: int) -> list[float]:
 
 async def main(library: Path, folder: Path, tracks: int, beats: int, rate: float) -> None:
     ids = await prepared(folder, tracks, beats)
+    leave_alone()
     async with listening() as engine, Mismo.started(folder / "mismo.db", AUDIO_SERVER_WS_URL=engine.url) as mismo:
         _, size = await engine.ask(ids[0], 0)
         floor = await echoed(size, _AT_REST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from pathlib import Path
 
 from server import app
@@ -40,6 +41,9 @@ async def run(config: Config, given: argparse.Namespace) -> int:
 
         def ready(_: app.App, url: str) -> None:
             lock.announce(url)
+            # What is there by now stays. The collector would go through all of it again and again, and nobody is
+            # answered in these 50 ms.
+            gc.freeze()
             _greet(url)
 
         await app.run(config, [path.expanduser().absolute() for path in given.library], ready)
