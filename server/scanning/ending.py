@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.db.database import Row
+from server.db.database import Connection, Row
 from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
 from server.scanning import handover, place
@@ -59,11 +59,15 @@ class Ending:
 
         Scans of other directories went on while this one's tracks were called missing, and drives come back.
         """
-        tools = self.tools
-        known = await tools.tracks.by_pks(tools.database.direct, pks)
+        tools, direct = self.tools, self.tools.database.direct
+        rows = await self._not_deleted(direct, await tools.tracks.by_pks(direct, pks))
+        present = await handover.alike(rows, tools)
+        in_use = await self.people.in_use(direct, [row["id"] for row in (*rows, *present)])
+        # Most that could be are in use; the disk is asked about the others alone.
+        rows = [old for old, _ in handover.pairs(rows, present, in_use)]
         # One whose file is back waits for the scan that finds it.
-        back = {row["pk"] for row in await handover.there(known, tools)}
-        rows = [row for row in known if row["pk"] not in back]
+        back = {row["pk"] for row in await handover.there(rows, tools)}
+        rows = [row for row in rows if row["pk"] not in back]
         return Absent(rows, await handover.successors(rows, tools))
 
     async def reunite(self, absent: Absent, tx: Tx) -> Counts:
@@ -74,10 +78,13 @@ class Ending:
             for row in await self.tools.tracks.by_pks(tx, list(seen))
             if row["missing_since"] is not None and place.of(row) == seen[row["pk"]]
         ]
-        deleted = await self.people.deletions(tx, [row["id"] for row in rows])
-        waiting = [row for row in rows if (row["id"], row["missing_since"]) not in deleted]
+        waiting = await self._not_deleted(tx, rows)
         moved = await handover.hand_over(tx, self.tools, waiting, absent.present, self.people, self.in_flight)
         return Counts(moved=len(moved))
+
+    async def _not_deleted(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        deleted = await self.people.deletions(connection, [row["id"] for row in rows])
+        return [row for row in rows if (row["id"], row["missing_since"]) not in deleted]
 
     def _may_be_gone(self, row: Row) -> bool:
         return (

@@ -10,10 +10,11 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from server.db.database import Connection, Row
+from server.db.database import Connection, Row, as_dict
 from server.libraries.in_flight import InFlight
 from server.scanning import place
 from server.scanning.intake import Tools, Tx
+from server.tracks import model
 
 InUse = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]
 Deletions = Callable[[Connection, Sequence[str]], Awaitable[set[tuple[str, int]]]]
@@ -39,12 +40,17 @@ class People:
     deletions: Deletions = _no_deletions
 
 
-async def successors(rows: Sequence[Row], tools: Tools) -> list[Row]:
-    """Present tracks with the audio of one of some rows, whose file is really there (looked up on disk)."""
+async def alike(rows: Sequence[Row], tools: Tools) -> list[Row]:
+    """Present tracks, others than some rows, with the audio of one of them."""
     hashes = sorted({row["audio_hash"] for row in rows if row["audio_hash"]})
-    going = {row["pk"] for row in rows}
-    found = [row for row in await tools.tracks.like(tools.database.direct, hashes, []) if row["pk"] not in going]
-    return await there([row for row in found if row["missing_since"] is None], tools)
+    own = {row["pk"] for row in rows}
+    found = await tools.tracks.like(tools.database.direct, hashes, []) if hashes else []
+    return [row for row in found if row["pk"] not in own and row["missing_since"] is None]
+
+
+async def successors(rows: Sequence[Row], tools: Tools) -> list[Row]:
+    """The same, of those whose file is really there (looked up on disk)."""
+    return await there(await alike(rows, tools), tools)
 
 
 async def there(rows: Sequence[Row], tools: Tools) -> list[Row]:
@@ -88,7 +94,7 @@ def pairs(going: Sequence[Row], present: Sequence[Row], in_use: Collection[str])
     """Each track whose file has gone, with the newer, unused one whose place it takes. Pure; the same every time."""
 
     def is_used(row: Row) -> bool:
-        return row["id"] in in_use or is_marked(row)
+        return row["id"] in in_use or model.is_marked(as_dict(row))
 
     taken: set[int] = set()
     chosen = []
@@ -107,14 +113,6 @@ def pairs(going: Sequence[Row], present: Sequence[Row], in_use: Collection[str])
             taken.add(best["pk"])
             chosen.append((old, best))
     return chosen
-
-
-def is_marked(row: Row) -> bool:
-    """Whether somebody has rated, corrected, tagged or played a track."""
-    user = ("user_bpm", "user_key", "user_rating", "user_energy_level", "color_tag", "overrides", "last_played")
-    if any(row[name] is not None for name in user):
-        return True
-    return bool(row["is_favorite"] or row["play_count"] or row["tags"] != "[]")
 
 
 def _name(row: Row) -> bytes:

@@ -73,6 +73,15 @@ USER_COLUMNS = {
     "is_favorite": "is_favorite",
     "tags": "tags",
 }
+# Columns that show what somebody has done with a track, and what they hold as long as nobody has.
+UNMARKED: Values = {
+    **dict.fromkeys(
+        ("user_bpm", "user_key", "user_rating", "user_energy_level", "color_tag", "overrides", "last_played")
+    ),
+    "is_favorite": 0,
+    "play_count": 0,
+    "tags": "[]",
+}
 MULTI_VALUED = {"artists": "artist", "genres": "genre", "tags": "tag"}
 
 
@@ -202,6 +211,11 @@ def complete(row: Mapping[str, Any]) -> Values:
                 parts += [folded, *more]
     values["split_words"] = " ".join(dict.fromkeys(parts)) or None
     return values
+
+
+def is_marked(row: Mapping[str, Any]) -> bool:
+    """Whether somebody has rated, corrected, tagged or played a track."""
+    return any(row[name] != value for name, value in UNMARKED.items())
 
 
 def _effective(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:

@@ -41,8 +41,8 @@ class TrackRows:
         return await self._store.like(connection, hashes, inodes)
 
     async def copied_and_missing(self, library_directory_id: str, after: int, limit: int) -> list[int]:
-        """Numbers above `after`, ascending, of missing tracks whose audio a newer, present one has; one of the two is
-        in the library directory.
+        """Numbers above `after`, ascending, of missing tracks whose audio a newer, present one has that nobody has
+        marked; one of the two is in the library directory.
         """
         return await self._store.copied_and_missing(self._database.direct, library_directory_id, after, limit)
 

@@ -10,7 +10,7 @@ from server.db.database import Connection, Dialect, Params, Row, as_dict
 from server.db.sql import Where
 from server.tracks import probes
 from server.tracks.listing import Order, Segment, segment_query, segments
-from server.tracks.model import Location, Values, terms
+from server.tracks.model import UNMARKED, Location, Values, terms
 from server.tracks.resource import serialise
 from server.tracks.search import SearchIndex, index_for
 
@@ -24,6 +24,12 @@ _TERMED = ("artists", "genres", "tags")
 _KNOWN = "path, file_size, file_mtime_ns, file_inode, hash_state, missing_since, pk"
 _MISSING = itemgetter(5)
 _TERMS_AT_ONCE = 100
+_UNMARKED = Where(
+    " AND ".join(
+        f"new.{name} IS NULL" if value is None else f"new.{name} = :{name}" for name, value in UNMARKED.items()
+    ),
+    {name: value for name, value in UNMARKED.items() if value is not None},
+)
 
 
 class TrackStore:
@@ -157,21 +163,21 @@ class TrackStore:
     async def copied_and_missing(
         self, connection: Connection, library_directory_id: str, after: int, limit: int
     ) -> list[int]:
-        """Row numbers, ascending, of missing tracks whose audio a newer present one has; one of the two is in the
-        directory.
+        """Row numbers, ascending, of missing tracks whose audio a newer present one has, that nobody has marked; one of
+        the two is in the directory.
         """
         # With the sign, no database walks through all tracks by their numbers instead of through the few missing ones.
         return await connection.fetch_values(
-            """
+            f"""
             SELECT old.pk FROM tracks old
             WHERE old.missing_since IS NOT NULL AND +old.pk > :after AND EXISTS (
                 SELECT 1 FROM tracks new
                 WHERE new.audio_hash = old.audio_hash AND new.pk > old.pk AND new.missing_since IS NULL
-                AND :directory IN (new.library_directory_id, old.library_directory_id)
+                AND :directory IN (new.library_directory_id, old.library_directory_id) AND {_UNMARKED.sql}
             )
             ORDER BY +old.pk LIMIT :limit
             """,
-            {"directory": library_directory_id, "after": after, "limit": limit},
+            {"directory": library_directory_id, "after": after, "limit": limit, **_UNMARKED.params},
         )
 
     async def shared_audio(self, connection: Connection, ids: Sequence[str]) -> list[str]:
