@@ -68,7 +68,10 @@ def under_strace(work: Callable[[Gate], Awaitable[Any]], folder: Path, options: 
     log = folder / "strace"
     command = ["strace", "-qq", "-p", answer.decode(), "-o", str(log), *options]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
-    _wait_until_traced(int(answer), tracer)
+    try:
+        _wait_until_traced(int(answer), tracer)
+    except FileNotFoundError:
+        raise RuntimeError(f"the process ended before it was traced: {said.read_text()}") from None
     os.write(go_write, b"g")
     os.close(go_write)
     with os.fdopen(ready_read, "rb") as answers:
