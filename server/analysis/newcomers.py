@@ -22,6 +22,8 @@ _RETURNS = frozenset(
         "library:directory:added",
     }
 )
+# What grouping copies changes of a track; a scan of a library with many of them says it for every second batch.
+_NO_NEWS = frozenset({"duplicate_group_id", "updated_at"})
 _BATCH = 500
 
 
@@ -36,7 +38,7 @@ class Newcomers(Consumer):
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
         if any(entry.name in _RETURNS for entry in entries):
             tx.on_commit(self._queue.review_missing)
-        changed = [id_ for entry in entries if entry.name in _TRACK_EVENTS for id_ in entry.data["ids"]]
+        changed = [id_ for entry in entries if _concerns_audio(entry) for id_ in entry.data["ids"]]
         unique = list(dict.fromkeys(changed))
         batches = [unique[start : start + _BATCH] for start in range(0, len(unique), _BATCH)]
         hashes: list[str] = []
@@ -54,3 +56,8 @@ class Newcomers(Consumer):
             revives = frozenset({State.COMPLETED, State.FILE_MISSING})
             await self._queue.add(tx, present, Wish(FIRST, Priority.NORMAL, revives=revives))
         return list(dict.fromkeys(row["audio_hash"] for row in rows))
+
+
+def _concerns_audio(entry: Entry) -> bool:
+    fields = entry.data.get("fields")
+    return entry.name in _TRACK_EVENTS and not (fields and _NO_NEWS.issuperset(fields))
