@@ -198,14 +198,17 @@ class Broker:
         except OSError as error:
             await self._fail(job, f"the file can't be read: {error.strerror or error}")
         else:
-            await self._change(job, lambda current: jobs.accepted(current, server_job_id))
+            if not await self._change(job, lambda current: jobs.accepted(current, server_job_id)):
+                self.drop(server_job_id)  # it was called off before the server had answered
 
-    async def _change(self, job: Job, to: jobs.Change) -> None:
-        """Take the job to its next state, unless this attempt of it is over already."""
+    async def _change(self, job: Job, to: jobs.Change) -> bool:
+        """Take the job to its next state; False when this attempt of it is over already."""
         async with self._queue.uow() as tx:
             current = await self._queue.within(tx, job.audio_hash)
-            if current is not None and current.state is State.RUNNING and current.token_hash == job.token_hash:
-                await self._queue.save(tx, [(current, to(current))])
+            if current is None or current.state is not State.RUNNING or current.token_hash != job.token_hash:
+                return False
+            await self._queue.save(tx, [(current, to(current))])
+        return True
 
     async def _fail(self, job: Job, error: str) -> None:
         now, retry_at = self._queue.clock.now_ms(), self._retry_at(job.attempts)

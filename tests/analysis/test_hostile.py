@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 
 from server.analysis.stage import Stage
 from tests.analysis.conftest import Opened
@@ -28,6 +30,24 @@ async def test_job_may_have_any_name_at_the_server(studio: Opened, name: Any) ->
             await socket.named("analysis:started")
         await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}")
         await it.server.let_go(str(name))
+
+
+async def test_job_that_is_called_off_while_the_server_still_thinks_is_let_go_there(studio: Opened) -> None:
+    called_off = asyncio.Event()
+
+    async def thinks(_: web.Request) -> web.Response:
+        await called_off.wait()
+        return web.json_response({"job_id": "late"})
+
+    async with studio(silent) as it:
+        it.server.submit_fault = thinks
+        track = await it.track()
+        async with it.mismo.socket("analysis:started") as socket:
+            job = await it.request(track_id=track["id"])
+            await socket.named("analysis:started")
+        await it.mismo.client.delete(f"/api/analysis/jobs/{job['id']}")
+        called_off.set()
+        await it.server.let_go("late")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", True, None, "\0", "x" * 201, ["x"], {"id": 1}, 1.5])
