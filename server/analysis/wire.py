@@ -15,7 +15,7 @@ from server import errors
 
 DAY_SECONDS = 86_400.0
 _DEEPEST = 64
-_UNCOUNTED = 1 << 53
+_LARGEST_COUNT = (1 << 53) - 1  # beyond, JSON readers that know only doubles round
 
 
 def number(data: Mapping[str, Any], name: str, lowest: float, highest: float) -> float | None:
@@ -78,7 +78,7 @@ def words(data: Mapping[str, Any], *names: str, longest: int) -> str | None:
 def count(data: Mapping[str, Any], name: str) -> int | None:
     """A number of things that is only shown; None where it is none."""
     value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _UNCOUNTED else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT else None
 
 
 def demand_shallow(value: Any, name: str) -> None:

@@ -68,7 +68,8 @@ class Ending:
         # One whose file is back waits for the scan that finds it.
         back = {row["pk"] for row in await handover.there(rows, tools)}
         rows = [row for row in rows if row["pk"] not in back]
-        return Absent(rows, await handover.successors(rows, tools))
+        hashes = {row["audio_hash"] for row in rows}
+        return Absent(rows, await handover.there([row for row in present if row["audio_hash"] in hashes], tools))
 
     async def reunite(self, absent: Absent, tx: Tx) -> Counts:
         """Let missing tracks go on at their newer copies; those that somebody has had deleted stay so."""

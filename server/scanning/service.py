@@ -76,7 +76,7 @@ class ScanService:
         # Set by the watcher, which knows which files of a directory somebody still writes.
         self.growing: Callable[[str], Collection[bytes]] = _nothing
         self.in_flight = InFlight()
-        # Set by the playlists and cues, which know with which tracks somebody has worked.
+        # Set by who knows with which tracks somebody has worked, and which somebody has deleted.
         self.people = handover.People()
         self._owner = ids.new_id()
         self._wake = asyncio.Event()

@@ -59,6 +59,16 @@ async def test_rename_over_another_file_moves_one_and_loses_the_other(mismo: Run
     assert [track["id"] for track in gone] == [before["a.mp3"]]
 
 
+async def with_a_copy(mismo: Running, music: Path) -> tuple[str, dict[str, Any]]:
+    """The id of a directory with `a.mp3` and, found later, `copy.mp3`; its tracks by path."""
+    sound.mp3(music / "a.mp3", 1)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
+    await mismo.scanned(directory["id"])
+    return directory["id"], await by_path(mismo)
+
+
 async def test_copy_is_a_new_track_and_never_a_move(mismo: Running, music: Path) -> None:
     sound.mp3(music / "a.mp3", 1)
     directory = await mismo.added(music)
@@ -105,12 +115,7 @@ async def test_copying_and_deleting_later_is_a_move(mismo: Running, music: Path,
 async def test_copy_that_somebody_uses_stays_itself_when_the_original_goes(
     mismo: Running, music: Path, use: str
 ) -> None:
-    sound.mp3(music / "a.mp3", 1)
-    directory = await mismo.added(music)
-    await mismo.scanned(directory["id"])
-    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
-    await mismo.scanned(directory["id"])
-    before = await by_path(mismo)
+    directory, before = await with_a_copy(mismo, music)
     copy = before["copy.mp3"]
     if use == "rating":
         await mismo.client.patch(f"/api/tracks/{copy}", {"rating": 4})
@@ -119,7 +124,7 @@ async def test_copy_that_somebody_uses_stays_itself_when_the_original_goes(
     else:
         await mismo.client.put(f"/api/tracks/{copy}/hot-cues/0", {"position": 1.0})
     (music / "a.mp3").unlink()
-    counts = (await mismo.scanned(directory["id"]))["counts"]
+    counts = (await mismo.scanned(directory))["counts"]
     assert (counts["moved"], counts["missing"]) == (0, 1)
     assert await by_path(mismo) == {"copy.mp3": copy}
 
@@ -150,35 +155,25 @@ async def test_original_deleted_while_its_copy_was_away_goes_on_there_when_the_d
 
 
 async def test_of_two_missing_tracks_with_the_same_audio_the_older_goes_on(mismo: Running, music: Path) -> None:
-    sound.mp3(music / "a.mp3", 1)
-    sound.mp3(music / "other.mp3", 2)
-    directory = await mismo.added(music)
-    await mismo.scanned(directory["id"])
-    original = (await by_path(mismo))["a.mp3"]
+    directory, before = await with_a_copy(mismo, music)
+    original = before["a.mp3"]
     await mismo.client.patch(f"/api/tracks/{original}", {"rating": 4})
-    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
-    await mismo.scanned(directory["id"])
     shutil.copyfile(music / "a.mp3", music / "kept")
     (music / "a.mp3").unlink()
     (music / "copy.mp3").unlink()
-    assert (await mismo.scanned(directory["id"]))["counts"]["missing"] == 2
+    assert (await mismo.scanned(directory))["counts"]["missing"] == 2
     (music / "kept").rename(music / "copy.mp3")
-    await mismo.scanned(directory["id"])
+    await mismo.scanned(directory)
     assert (await by_path(mismo))["copy.mp3"] == original
 
 
 async def test_deleted_copy_stays_deleted_while_another_is_there(mismo: Running, music: Path) -> None:
-    sound.mp3(music / "a.mp3", 1)
-    directory = await mismo.added(music)
-    await mismo.scanned(directory["id"])
-    shutil.copyfile(music / "a.mp3", music / "copy.mp3")
-    await mismo.scanned(directory["id"])
-    before = await by_path(mismo)
+    directory, before = await with_a_copy(mismo, music)
     answer = await mismo.client.delete(f"/api/tracks/{before['a.mp3']}/file?confirm=true", status=202)
     operation = await done(mismo, answer)
-    await mismo.scanned(directory["id"])
+    await mismo.scanned(directory)
     (music / "copy.mp3").rename(music / "renamed.mp3")
-    await mismo.scanned(directory["id"])
+    await mismo.scanned(directory)
     assert await by_path(mismo) == {"renamed.mp3": before["copy.mp3"]}
     await done(mismo, await mismo.client.post(f"/api/operations/{operation['id']}/undo", status=202))
     assert await by_path(mismo) == {"renamed.mp3": before["copy.mp3"], "a.mp3": before["a.mp3"]}
