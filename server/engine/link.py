@@ -21,7 +21,8 @@ from server.events.bus import Bus
 
 logger = log.get(__name__)
 
-MAX_AT_WORK = 256
+# Each holds its reply until the ones before are on their way: some 100 KB with 4,000 beats.
+MAX_AT_WORK = 64
 # Events wait here while one before them is written down; when it is full, the engine waits.
 MAX_EVENTS_WAITING = 1024
 # A whole frame this large is still read, so that the engine is told instead of cut off.

@@ -67,6 +67,8 @@ async def test_closed_database_is_down(sqlite: SqliteDatabase) -> None:
     with pytest.raises(errors.DatabaseDown):
         await sqlite.fetch_all("SELECT 1")
     with pytest.raises(errors.DatabaseDown):
+        await sqlite.fetch_at_once([lambda _: ("SELECT 1", {})])
+    with pytest.raises(errors.DatabaseDown):
         async with sqlite.write():
             pytest.fail("there is nothing to write to")
 
