@@ -13,7 +13,7 @@ from server.db.database import Connection, Row
 from server.db.uow import Transaction, UnitOfWork
 from server.duplicates import store
 from server.duplicates.events import DuplicateDetected, DuplicateResolved
-from server.duplicates.model import Group, Status, group_id, sizes
+from server.duplicates.model import COLUMNS, Group, Status, group_id, sizes
 from server.duplicates.suggesting import Suggester
 from server.events.bus import Bus
 from server.events.consumer import Consumer
@@ -23,6 +23,7 @@ from server.tracks.service import TrackService
 
 logger = log.get(__name__)
 Tx = Transaction[Event]
+ASKED_AT_ONCE = 1000
 CHUNK = 100  # so many at once hold the event loop for some ten milliseconds
 # An update that touched none of these changes no group.
 _TELLING = {"audio_hash", "file_size"}
@@ -56,8 +57,8 @@ class Grouper:
     async def concerned(self, connection: Connection, track_ids: Sequence[str]) -> list[str]:
         """The audio hashes whose groups some tracks may have changed; mostly none."""
         hashes: set[str] = set()
-        for start in range(0, len(track_ids), CHUNK):
-            chunk = track_ids[start : start + CHUNK]
+        for start in range(0, len(track_ids), ASKED_AT_ONCE):
+            chunk = track_ids[start : start + ASKED_AT_ONCE]
             hashes.update(await self._tracks.shared_audio(connection, chunk))
             hashes.update(await store.hashes_of_members(connection, chunk))
         return sorted(hashes)
@@ -74,7 +75,7 @@ class Grouper:
         known = await store.by_hashes(tx, hashes)
         members = await store.members(tx, [group.id for group in known.values()])
         rows: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._tracks.like(tx, hashes, []):
+        for row in await self._tracks.copies(tx, hashes, COLUMNS):
             rows[row["audio_hash"]].append(row)
         result, joined, left = Changes(), {}, set[str]()
         assigned: list[tuple[Row, str | None]] = []
@@ -114,14 +115,10 @@ class Grouper:
             await store.put_members(tx, joined, left)
         if changes.gone:
             await store.delete(tx, [group.id for group in changes.gone])
-        differing = [(row, group) for row, group in assigned if row["duplicate_group_id"] != group]
-        seen = {row["id"] for row, _ in differing}
-        strays = [
-            (row, None)
-            for row in await self._tracks.by_ids(tx, left)
-            if row["id"] not in seen and row["audio_hash"] is None
-        ]
-        await self._tracks.assign_groups(tx, [*differing, *strays])
+        # Whose audio can't be told any more is found by no hash.
+        leavers = await self._tracks.by_ids(tx, left) if left else []
+        strays = [(row, None) for row in leavers if row["audio_hash"] is None]
+        await self._tracks.assign_groups(tx, [*assigned, *strays])
 
     async def _announce(self, tx: Tx, changes: Changes, rows: Mapping[str, Sequence[Row]]) -> None:
         appeared = {group.audio_hash: rows[group.audio_hash] for group in changes.appeared}

@@ -20,6 +20,14 @@ _TAGS = (
 )  # fmt: skip
 
 
+_SET_BY_USER = ("user_rating", "user_energy_level", "user_bpm", "user_key", "color_tag", "overrides", "last_played")
+# The columns of a track that its group follows from, and its rank among the copies.
+COLUMNS = (
+    "pk", "id", "audio_hash", "duplicate_group_id", "library_directory_id", "file_size", "missing_since",
+    "has_artwork", "has_lyrics", "is_favorite", "play_count", "tags", "date_added", *_TAGS, *_SET_BY_USER,
+)  # fmt: skip
+
+
 class Status(StrEnum):
     OPEN = "open"
     RESOLVED = "resolved"
@@ -123,8 +131,7 @@ ORDERS: dict[Policy, tuple[Criterion, ...]] = {
 
 def _user_data(copy: Copy) -> int:
     row = copy.row
-    set_by_user = ("user_rating", "user_energy_level", "user_bpm", "user_key", "color_tag", "overrides", "last_played")
-    count = sum(row[name] is not None for name in set_by_user) + len(orjson.loads(row["tags"]))
+    count = sum(row[name] is not None for name in _SET_BY_USER) + len(orjson.loads(row["tags"]))
     return count + int(row["is_favorite"]) + int(row["play_count"] > 0) + copy.entries
 
 

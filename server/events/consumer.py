@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import time
 from collections.abc import Sequence
 
 from server import errors, log
@@ -16,13 +17,16 @@ from server.events.model import Entry, Event
 logger = log.get(__name__)
 BATCH = 500
 RETRY_SECONDS = 1.0
+# In a burst of events, a reaction takes them so far apart: each time costs a commit, and a scan has hundreds.
+PACE_SECONDS = 0.25
 
 
 class Consumer(abc.ABC):
     """A service that reacts to every recorded event once, in order, also to those from before a crash.
 
     What `react` writes, and the place in the log it has reached, are one transaction. Several processes on one
-    PostgreSQL share the place: a batch is done by the one that writes first.
+    PostgreSQL share the place: a batch is done by the one that writes first. The first event after a pause is reacted
+    to at once, and what follows within `PACE_SECONDS` together.
     """
 
     name: str
@@ -50,7 +54,10 @@ class Consumer(abc.ABC):
                 if after is None:
                     after = await self._begin()
                 await self._bus.beyond(after)
+                began = time.monotonic()
                 after = await self._step(after)
+                if self._bus.published - after < BATCH:
+                    await asyncio.sleep(began + PACE_SECONDS - time.monotonic())
             except (errors.Unavailable, errors.DiskFull) as error:
                 logger.warning("a reaction has to wait", consumer=self.name, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)

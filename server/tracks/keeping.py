@@ -221,10 +221,13 @@ class TrackKeeping(TrackRows):
         return ids
 
     async def assign_groups(self, tx: Tx, groups: Sequence[tuple[Row, str | None]]) -> None:
-        """Say which group of duplicates each track belongs to (None: to none); that is no edit of the track."""
-        changed = [(row, {"duplicate_group_id": group}) for row, group in groups if row["duplicate_group_id"] != group]
-        await self._write(tx, changed)
+        """Say which group of duplicates each track belongs to (None: to none); that is no edit of the track.
+
+        The rows need `pk, id, duplicate_group_id` only.
+        """
+        changed = [(row, group) for row, group in groups if row["duplicate_group_id"] != group]
         for batch in events.batches(changed):
+            await self._store.set_groups(tx, {row["pk"]: group for row, group in batch})
             tx.emit(events.TrackUpdated(ids=tuple(row["id"] for row, _ in batch), fields=("duplicate_group_id",)))
 
     async def merge(self, tx: Tx, row: Row, values: Values) -> None:

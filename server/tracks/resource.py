@@ -55,6 +55,18 @@ def serialise(row: Mapping[str, Any], root: bytes) -> bytes:
     return orjson.dumps(content)
 
 
+_GROUP = b'"duplicate_group_id":'
+
+
+def regrouped(json: bytes, group: str | None) -> bytes:
+    """A serialised track that belongs to another group of duplicates, and is the same else.
+
+    No text of a tag can be taken for the member: its quotation marks are escaped.
+    """
+    start = json.index(_GROUP) + len(_GROUP)
+    return b"".join((json[:start], orjson.dumps(group), json[json.index(b",", start) :]))
+
+
 def _add_key(content: dict[str, Any], index: int | None) -> None:
     key = None if index is None else key_from_index(index)
     content["musical_key"] = key and key.tonic

@@ -11,7 +11,7 @@ from server.db.sql import Where
 from server.tracks import probes
 from server.tracks.listing import Order, Segment, segment_query, segments
 from server.tracks.model import UNMARKED, Location, Values, terms
-from server.tracks.resource import serialise
+from server.tracks.resource import regrouped, serialise
 from server.tracks.search import SearchIndex, index_for
 
 # Columns whose change changes what the search index holds.
@@ -157,6 +157,14 @@ class TrackStore:
                 ) ORDER BY pk
                 """,
                 {"hashes": hashes, "inodes": inodes},
+            )
+        )
+
+    async def copies(self, connection: Connection, hashes: Sequence[str], columns: Sequence[str]) -> list[Row]:
+        """Some columns of the tracks with one of the audio hashes, oldest first."""
+        return list(
+            await connection.fetch_all(
+                f"SELECT {', '.join(columns)} FROM tracks WHERE audio_hash IN :hashes ORDER BY pk", {"hashes": hashes}
             )
         )
 
@@ -343,6 +351,20 @@ class TrackStore:
                 "DELETE FROM track_terms WHERE track_pk IN :pks", {"pks": [row["pk"] for row in retermed]}
             )
             await self._insert_terms(connection, retermed)
+
+    async def set_groups(self, connection: Connection, groups: Mapping[int, str | None]) -> None:
+        """Row number → group of duplicates. The rest of the row isn't needed for it, and costs ten times as much."""
+        await connection.execute_many(
+            "UPDATE tracks SET duplicate_group_id = :group WHERE pk = :pk",
+            [{"pk": pk, "group": group} for pk, group in groups.items()],
+        )
+        resources = await connection.fetch_all(
+            "SELECT track_pk, json FROM track_resources WHERE track_pk IN :pks", {"pks": list(groups)}
+        )
+        await connection.execute_many(
+            "UPDATE track_resources SET json = :json WHERE track_pk = :pk",
+            [{"pk": pk, "json": regrouped(json, groups[pk])} for pk, json in resources],
+        )
 
     async def _insert_terms(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         # In slices, so that folding the text of a large batch doesn't hold up whoever else has a question.

@@ -30,8 +30,10 @@ class Notes(Consumer):
     has_noted: ClassVar[asyncio.Event]
     fails_at: int | None = None
     started_over = 0
+    times = 0
 
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
+        self.times += 1
         for entry in entries:
             place = await tx.fetch_value("SELECT count(*) FROM tokens")
             await tx.execute(
@@ -92,6 +94,19 @@ async def test_reaction_sees_every_event_once_in_order_from_before_and_after_its
     async with _following(Notes(uow, event_log, bus), bus):
         await _emit(uow, 20)
         assert await _until_noted(database, 25) == list(range(1, 26))
+
+
+async def test_events_of_a_burst_are_reacted_to_together(
+    database: Database, uow: UnitOfWork[Event], event_log: EventLog, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PACE_SECONDS", 1.0)
+    notes = Notes(uow, event_log, bus)
+    async with _following(notes, bus):
+        await _emit(uow, 1)
+        assert await _until_noted(database, 1) == [1], "the first one waits for nothing"
+        await _emit(uow, 20)
+        await _until_noted(database, 21)
+    assert notes.times < 21
 
 
 async def test_reaction_that_dies_in_between_leaves_nothing_half_done(
