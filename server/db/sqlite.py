@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class SqliteConnection(Connection):
 
     def __init__(self, connection: aiosqlite.Connection):
         self._connection = connection
+        self._is_to_begin = False
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         rows: Sequence[Row] = await self._hop(_fetch_all, *_prepare(sql, params))
@@ -88,8 +90,27 @@ class SqliteConnection(Connection):
     async def roll_back(self) -> None:
         await self._hop(_roll_back)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All statements of the block see the same; it costs no hop between threads.
+
+        SQLite takes a snapshot when a transaction first reads, so its BEGIN may as well be sent with that statement.
+        Nobody waits for the end: it comes before whatever the connection is used for next.
+        """
+        self._is_to_begin = True
+        try:
+            yield
+        finally:
+            if self._is_to_begin:
+                self._is_to_begin = False
+            elif (connection := self._connection._connection) is not None:
+                self._connection._tx.put_nowait((None, partial(_roll_back, connection)))
+
     async def _hop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One call in the connection's thread. aiosqlite's own methods need two, one of them to close a cursor."""
+        if self._is_to_begin:
+            self._is_to_begin = False
+            function, arguments = _begun, (function, *arguments)
         with _translated():
             try:
                 return await self._connection._execute(function, self._connection._conn, *arguments)
@@ -97,6 +118,11 @@ class SqliteConnection(Connection):
                 # Nobody waits for the statement any more, but the next user of the connection would wait for its end.
                 self._connection._conn.interrupt()
                 raise
+
+
+def _begun(connection: sqlite3.Connection, function: Callable[..., Any], *arguments: Any) -> Any:
+    connection.execute("BEGIN").close()
+    return function(connection, *arguments)
 
 
 def _fetch_all(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
@@ -204,8 +230,9 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        async with self._reader() as reader, _snapshot(reader):
-            yield reader
+        async with self._reader() as reader:
+            with reader.snapshot():
+                yield reader
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[SqliteConnection]:
@@ -310,9 +337,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     # SQLite has already rolled back by itself after some errors (a full disk among them).
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-
-
-@asynccontextmanager
-async def _snapshot(reader: SqliteConnection) -> AsyncIterator[None]:
-    async with transaction(lambda: reader.execute("BEGIN"), lambda: reader.execute("COMMIT"), reader.roll_back):
-        yield
