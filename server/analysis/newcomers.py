@@ -35,6 +35,9 @@ class Newcomers(Consumer):
         self._queue = queue
         self._is_automatic = is_automatic
 
+    def concerns(self, entry: Entry) -> bool:
+        return entry.name in _RETURNS or _concerns_audio(entry)
+
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
         if any(entry.name in _RETURNS for entry in entries):
             tx.on_commit(self._queue.review_missing)

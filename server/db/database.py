@@ -100,8 +100,11 @@ class Database(abc.ABC):
         """A connection whose statements all see one snapshot."""
 
     @abc.abstractmethod
-    def write(self) -> AbstractAsyncContextManager[Connection]:
+    def write(self, *, is_patient: bool = False) -> AbstractAsyncContextManager[Connection]:
         """A transaction: committed when the block ends, rolled back when it raises.
+
+        There is one at a time in a process. Who is patient (a batch of a scan, a reaction to events) lets others
+        that wait go first.
 
         BEGIN, COMMIT and ROLLBACK run to their end even when the caller is cancelled meanwhile; the cancellation goes
         on afterwards. So "committed or not" always agrees with what the block's caller is told.

@@ -17,6 +17,7 @@ from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Pa
 from server.db.postgres_errors import translated as _translated
 from server.db.postgres_lock import locked
 from server.db.postgres_session import PostgresSession
+from server.db.turn import Turn
 
 CHANNEL = "mismo_events"
 SIGNALS = "mismo_signals"
@@ -74,7 +75,7 @@ class PostgresDatabase(Database):
         self.url = url
         self._pool_size = pool_size
         self._pool: Any = None
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
 
     async def open(self) -> None:
         try:
@@ -110,9 +111,13 @@ class PostgresDatabase(Database):
             yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
+    async def write(self, *, is_patient: bool = False) -> AsyncIterator[Connection]:
         # Waiting for others of this process takes no connection away from its readers.
-        async with self._turn, self._connection() as connection, _transaction(connection, _BEGIN_TO_WRITE):
+        async with (
+            self._turn.taken(is_patient=is_patient),
+            self._connection() as connection,
+            _transaction(connection, _BEGIN_TO_WRITE),
+        ):
             yield connection
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:

@@ -16,6 +16,7 @@ import orjson
 from server import errors
 from server.db import sql as sqltext
 from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Query, Row, Session, transaction
+from server.db.turn import Turn
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
@@ -172,7 +173,7 @@ class SqliteDatabase(Database):
         self.url = f"sqlite:///{path}"
         self._reader_count = readers
         self._writer: SqliteConnection | None = None
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         # Used by the event loop itself (decision 0012).
         self._hurried: sqlite3.Connection | None = None
@@ -220,7 +221,7 @@ class SqliteDatabase(Database):
         return f"PRAGMA cache_size = {-min(max(share, CACHE_KIB_MIN), CACHE_KIB_MAX)}"
 
     async def close(self) -> None:
-        async with self._turn:  # who writes now comes to its end
+        async with self._turn.taken():  # who writes now comes to its end
             self._writer = None
             if self._hurried is not None:
                 self._hurried.close()
@@ -245,8 +246,8 @@ class SqliteDatabase(Database):
             self._readers.put_nowait(reader)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
-        async with self._turn:
+    async def write(self, *, is_patient: bool = False) -> AsyncIterator[Connection]:
+        async with self._turn.taken(is_patient=is_patient):
             writer = self._writer
             if writer is None:
                 raise errors.DatabaseDown
@@ -279,7 +280,7 @@ class SqliteDatabase(Database):
         return sum(file.stat().st_size for file in self.path.parent.glob(self.path.name + "*"))
 
     async def optimize(self) -> None:
-        async with self._turn:
+        async with self._turn.taken():
             if self._writer is not None:
                 # Bounded: a look at a sample of each index, not at every row of a million.
                 await self._writer.execute("PRAGMA analysis_limit = 1000")

@@ -60,12 +60,13 @@ class UnitOfWork(Generic[E]):
         self._recorder = recorder
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[Transaction[E]]:
+    async def __call__(self, *, is_patient: bool = False) -> AsyncIterator[Transaction[E]]:
+        """`is_patient`: let other writers go first, as `Database.write` says."""
         number: int | None = None
         tx: Transaction[E] | None = None
         committed = False
         try:
-            async with self.database.write() as connection:
+            async with self.database.write(is_patient=is_patient) as connection:
                 tx = Transaction(connection)
                 yield tx
                 if tx.events:

@@ -154,6 +154,9 @@ class DuplicateDetection(Consumer):
         super().__init__(uow, event_log, bus)
         self._grouper = grouper
 
+    def concerns(self, entry: Entry) -> bool:
+        return bool(_tracks_of(entry))
+
     async def react(self, tx: Tx, entries: Sequence[Entry]) -> None:
         ids = list(dict.fromkeys(track_id for entry in entries for track_id in _tracks_of(entry)))
         if not ids:

@@ -19,6 +19,8 @@ BATCH = 500
 RETRY_SECONDS = 1.0
 # In a burst of events, a reaction takes them so far apart: each time costs a commit, and a scan has hundreds.
 PACE_SECONDS = 0.25
+# How far the stored place may lie behind what was read and concerned nobody: events are kept until then.
+UNSTORED = 1000
 
 
 class Consumer(abc.ABC):
@@ -35,10 +37,15 @@ class Consumer(abc.ABC):
         self._uow = uow
         self._log = event_log
         self._bus = bus
+        self._stored = 0
+
+    @abc.abstractmethod
+    def concerns(self, entry: Entry) -> bool:
+        """Whether anything may follow from an event. If not, it costs no transaction."""
 
     @abc.abstractmethod
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
-        """Do what follows from some events, oldest first."""
+        """Do what follows from some events, oldest first; there are others among them that don't concern it."""
 
     async def start_over(self, tx: Transaction[Event]) -> None:
         """Take the present state instead of events that were forgotten before this reaction read them.
@@ -71,6 +78,7 @@ class Consumer(abc.ABC):
                 await self.start_over(tx)
                 place = head["oldest_seq"] - 1
                 await self._store_place(tx, place)
+        self._stored = place
         return place
 
     async def _step(self, after: int) -> int:
@@ -78,13 +86,17 @@ class Consumer(abc.ABC):
         entries = await self._log.read(after, BATCH)
         if not entries:
             return published  # the events were forgotten meanwhile
-        async with self._uow() as tx:
+        last = entries[-1].seq
+        if last - self._stored < UNSTORED and not any(map(self.concerns, entries)):
+            return last
+        async with self._uow(is_patient=True) as tx:
             place = await self._place(tx)
             news = [entry for entry in entries if entry.seq > place]
             if news:
                 await self.react(tx, news)
-                await self._store_place(tx, news[-1].seq)
-        return max(place, entries[-1].seq)
+                await self._store_place(tx, last)
+        self._stored = max(place, last)
+        return self._stored
 
     async def _stored_place(self, tx: Transaction[Event]) -> int:
         await tx.execute(

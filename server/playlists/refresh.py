@@ -36,6 +36,9 @@ class SmartMarker(Consumer):
         self._refresher = refresher
         self._clock = clock
 
+    def concerns(self, entry: Entry) -> bool:
+        return touch.change_of(entry) is not None
+
     async def react(self, tx: Tx, entries: Sequence[Entry]) -> None:
         changes = [change for entry in entries if (change := touch.change_of(entry)) is not None]
         if changes:

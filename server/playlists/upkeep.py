@@ -32,16 +32,17 @@ class EntryUpkeep(Consumer):
         self._tracks = tracks
         self._clock = clock
 
+    def concerns(self, entry: LogEntry) -> bool:
+        return entry.name == "track:deleted" or _may_change_length(entry)
+
     async def react(self, tx: Tx, entries: Sequence[LogEntry]) -> None:
         deleted: set[str] = set()
         measured: set[str] = set()
         for entry in entries:
             if entry.name == "track:deleted":
                 deleted.update(entry.data["ids"])
-            elif entry.name in _MAY_CHANGE_LENGTH:
-                fields = entry.data.get("fields")
-                if not fields or "duration_seconds" in fields:
-                    measured.update(entry.data["ids"])
+            elif _may_change_length(entry):
+                measured.update(entry.data["ids"])
         # One that was undone meanwhile exists again, and keeps its entries.
         gone = deleted - (await self._tracks.briefs(tx, sorted(deleted))).keys() if deleted else set()
         if gone:
@@ -89,6 +90,11 @@ class EntryUpkeep(Consumer):
                 await store.set_durations(tx, changed)
                 more = sum(changed[item.id] - item.duration_ms for item in found if item.id in changed)
                 await store.add_to_totals(tx, playlist_id, 0, more, playlist.updated_at)
+
+
+def _may_change_length(entry: LogEntry) -> bool:
+    fields = entry.data.get("fields")
+    return entry.name in _MAY_CHANGE_LENGTH and (not fields or "duration_seconds" in fields)
 
 
 def _lengths(found: Sequence[Entry]) -> dict[str, int]:

@@ -22,7 +22,10 @@ class CatchUp(Consumer):
         super().__init__(uow, event_log, bus)
         self._scans = scans
 
+    def concerns(self, entry: Entry) -> bool:
+        return entry.name == MediaConnected.name
+
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
-        returned = [entry.data["directory"]["id"] for entry in entries if entry.name == MediaConnected.name]
+        returned = [entry.data["directory"]["id"] for entry in entries if self.concerns(entry)]
         for directory_id in dict.fromkeys(returned):
             await self._scans.enqueue(tx, directory_id)

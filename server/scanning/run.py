@@ -229,7 +229,7 @@ class ScanRun:
         """Write in one transaction, and count what it did once it is committed."""
 
         async def commit() -> tuple[Counts, int]:
-            async with self.tools.uow() as tx:
+            async with self.tools.uow(is_patient=True) as tx:
                 counts = await write(tx)
                 failures = list(self._failures)
                 await store.add_failures(tx, self.scan.id, failures)

@@ -121,6 +121,29 @@ async def test_statements_of_two_writers_never_interleave(database: Database) ->
     assert await database.fetch_value("SELECT value FROM settings WHERE key = 'n'") == "80"
 
 
+async def test_patient_writers_let_others_go_first_and_get_their_turn(database: Database) -> None:
+    order: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def write(name: str, *, is_patient: bool) -> None:
+        async with database.write(is_patient=is_patient) as connection:
+            await _insert(connection, name)
+            order.append(name)
+            begun.set()
+            await may_end.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(write(f"batch {number}", is_patient=True))
+        await begun.wait()
+        for number in range(2):
+            group.create_task(write(f"change {number}", is_patient=False))
+        await asyncio.sleep(0)
+        may_end.set()
+    assert order == ["batch 0", "change 0", "change 1", "batch 1", "batch 2"]
+    assert await _keys(database) == sorted(order)
+
+
 async def test_cancelled_reader_leaves_its_connection_to_the_next(database: Database) -> None:
     """More endless queries than there are connections are given up; the connections are free all the same."""
     endless = (

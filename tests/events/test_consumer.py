@@ -32,6 +32,9 @@ class Notes(Consumer):
     started_over = 0
     times = 0
 
+    def concerns(self, entry: Entry) -> bool:
+        return entry.data.get("key") != "nobody's"
+
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
         self.times += 1
         for entry in entries:
@@ -53,10 +56,10 @@ async def _noted(database: Database) -> list[int]:
     return [int(row["id"]) for row in rows]
 
 
-async def _emit(uow: UnitOfWork[Event], count: int) -> None:
+async def _emit(uow: UnitOfWork[Event], count: int, key: str = "x") -> None:
     for n in range(count):
         async with uow() as tx:
-            tx.emit(SettingUpdated(key="x", value=n))
+            tx.emit(SettingUpdated(key=key, value=n))
 
 
 @asynccontextmanager
@@ -107,6 +110,32 @@ async def test_events_of_a_burst_are_reacted_to_together(
         await _emit(uow, 20)
         await _until_noted(database, 21)
     assert notes.times < 21
+
+
+async def _stored_place(database: Database) -> int:
+    place: int = await database.fetch_value("SELECT seq FROM event_consumers WHERE name = 'notes'")
+    return place
+
+
+async def test_events_that_concern_nobody_cost_no_transaction_and_are_let_go_in_the_end(
+    database: Database, uow: UnitOfWork[Event], event_log: EventLog, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PACE_SECONDS", 0.0)
+    monkeypatch.setattr(consumer, "UNSTORED", 30)
+    notes = Notes(uow, event_log, bus)
+    async with _following(notes, bus):
+        await _emit(uow, 20, "nobody's")
+        await _emit(uow, 1)
+        await _until_noted(database, 1)
+        assert await _stored_place(database) == 21
+        Notes.has_noted.clear()
+        times = notes.times
+        await _emit(uow, 29, "nobody's")
+        await bus.reached(50)
+        assert (notes.times, await _stored_place(database)) == (times, 21)
+        await _emit(uow, 1, "nobody's")
+        await Notes.has_noted.wait()
+        assert await _stored_place(database) == 51, "else the log would keep its events for ever"
 
 
 async def test_reaction_that_dies_in_between_leaves_nothing_half_done(
