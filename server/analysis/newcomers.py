@@ -52,7 +52,8 @@ class Newcomers(Consumer):
 
     async def _ask_for(self, tx: Transaction[Event], ids: Sequence[str]) -> list[str]:
         """Queue the audios of tracks; returns all of them, also those of missing files."""
-        rows = [row for row in await self._queue.tracks.by_ids(tx, ids) if row["audio_hash"] is not None]
+        found = await self._queue.tracks.by_ids(tx, ids, ("audio_hash", "missing_since"))
+        rows = [row for row in found if row["audio_hash"] is not None]
         present = list(dict.fromkeys(row["audio_hash"] for row in rows if row["missing_since"] is None))
         if self._is_automatic and present:
             # A job that failed or was cancelled isn't started again by itself.

@@ -110,6 +110,11 @@ class Database(abc.ABC):
         on afterwards. So "committed or not" always agrees with what the block's caller is told.
         """
 
+    @property
+    @abc.abstractmethod
+    def is_in_demand(self) -> bool:
+        """Whether somebody had to wait for a patient writer in the last seconds: its transactions should be short."""
+
     @abc.abstractmethod
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         """One query outside any transaction: the fastest way to read."""

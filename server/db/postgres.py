@@ -120,6 +120,10 @@ class PostgresDatabase(Database):
         ):
             yield connection
 
+    @property
+    def is_in_demand(self) -> bool:
+        return self._turn.is_in_demand
+
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._connection() as connection:
             return await connection.fetch_all(sql, params)

@@ -256,6 +256,10 @@ class SqliteDatabase(Database):
             ):
                 yield writer
 
+    @property
+    def is_in_demand(self) -> bool:
+        return self._turn.is_in_demand
+
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._reader() as reader:
             return await reader.fetch_all(sql, params)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+DEMAND_SECONDS = 2.0
 
 
 class Turn:
@@ -17,6 +21,12 @@ class Turn:
     def __init__(self) -> None:
         self._line = asyncio.Lock()
         self._patient = asyncio.Lock()
+        self._demanded_at = -math.inf
+
+    @property
+    def is_in_demand(self) -> bool:
+        """Whether somebody had to wait for a patient one just now."""
+        return time.monotonic() - self._demanded_at < DEMAND_SECONDS
 
     @asynccontextmanager
     async def taken(self, *, is_patient: bool = False) -> AsyncIterator[None]:
@@ -24,5 +34,7 @@ class Turn:
             async with self._patient, self._line:
                 yield
         else:
+            if self._patient.locked():
+                self._demanded_at = time.monotonic()
             async with self._line:
                 yield

@@ -116,7 +116,7 @@ class Grouper:
         if changes.gone:
             await store.delete(tx, [group.id for group in changes.gone])
         # Whose audio can't be told any more is found by no hash.
-        leavers = await self._tracks.by_ids(tx, left) if left else []
+        leavers = await self._tracks.by_ids(tx, left, COLUMNS) if left else []
         strays = [(row, None) for row in leavers if row["audio_hash"] is None]
         await self._tracks.assign_groups(tx, [*assigned, *strays])
 

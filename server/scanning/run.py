@@ -30,8 +30,9 @@ logger = log.get(__name__)
 T = TypeVar("T")
 REQUEST_FILES = 32
 REQUEST_BYTES = 64 * 1024 * 1024
-# An edit waits for the batch that is being written; smaller ones make a scan slow.
+# An edit waits for the batch that is being written. Small ones make a scan slow: they are for while people edit.
 BATCH = 150
+SMALL_BATCH = 40
 ROWS = 5000
 WALK_PATIENCE_SECONDS = 20.0
 RETRY_SECONDS = 1.0
@@ -324,7 +325,8 @@ class ScanRun:
     async def _write_read(self, *, everything: bool = False) -> None:
         async with self._writing:
             while len(self._read) >= BATCH or (everything and self._read):
-                batch, self._read = self._read[:BATCH], self._read[BATCH:]
+                size = SMALL_BATCH if self.tools.database.is_in_demand else BATCH
+                batch, self._read = self._read[:size], self._read[size:]
                 await self._write(batch)
 
     async def _write(self, outcomes: Sequence[Outcome]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from server.db.database import to_the_end
 from server.db.uow import Transaction
 from server.events.bus import Bus
 from server.events.model import Entry, Event, Transient
+from server.filesystem import Unresponsive
 from server.libraries.events import MediaConnected
 from server.libraries.in_flight import InFlight
 from server.libraries.model import ScanStatus
@@ -106,9 +108,28 @@ class ScanService:
         priority: Priority = Priority.NORMAL,
         path: str | None = None,
     ) -> Scan:
-        """Queue a scan. Raises `NotFound`, `ScanActive`, `DirectoryUnavailable`, and `Invalid` for a path outside."""
+        """Queue a scan. Raises `NotFound`, `ScanActive`, `DirectoryUnavailable`, and `Invalid` for a path outside or
+        of no folder.
+        """
         part = Part(paths.inside("path", path)) if path else WHOLE
+        if part is not WHOLE:
+            await self._demand_folder(directory_id, part.path)
         return await self.start_parts(directory_id, [part], strategy, priority)
+
+    async def _demand_folder(self, directory_id: str, path: bytes) -> None:
+        """A folder that has gone may be scanned, since that is how its tracks are found missing; one that never was
+        here is a mistake.
+        """
+        directory = await self.tools.libraries.check(directory_id)
+        if not directory.is_available:
+            return  # which is the greater trouble
+        try:
+            place = os.path.join(directory.path, path)
+            is_there = await self.tools.file_system.call_at(directory.path, os.path.isdir, place)
+        except Unresponsive:
+            return  # what is the matter with the whole directory is for the scan to say
+        if not (is_there or await self.tools.tracks.has_files_below(directory_id, path)):
+            raise errors.Invalid.field("path", "there is no such folder, on the disk or in the library")
 
     async def start_parts(
         self,

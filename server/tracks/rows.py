@@ -27,8 +27,9 @@ class TrackRows:
         self._database = database
         self._store = TrackStore(database.dialect)
 
-    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
-        return await self._store.by_ids(connection, ids)
+    async def by_ids(self, connection: Connection, ids: Sequence[str], columns: Sequence[str] = ("*",)) -> list[Row]:
+        """Rows of tracks, oldest first. All columns of many tracks are dear; name those that are needed."""
+        return await self._store.by_ids(connection, ids, columns)
 
     async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
         return await self._store.by_pks(connection, pks)

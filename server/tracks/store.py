@@ -38,8 +38,12 @@ class TrackStore:
 
     # -- reading
 
-    async def by_ids(self, connection: Connection, ids: Sequence[str]) -> list[Row]:
-        return list(await connection.fetch_all("SELECT * FROM tracks WHERE id IN :ids ORDER BY pk", {"ids": ids}))
+    async def by_ids(self, connection: Connection, ids: Sequence[str], columns: Sequence[str] = ("*",)) -> list[Row]:
+        return list(
+            await connection.fetch_all(
+                f"SELECT {', '.join(columns)} FROM tracks WHERE id IN :ids ORDER BY pk", {"ids": ids}
+            )
+        )
 
     async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
         return list(

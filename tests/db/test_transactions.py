@@ -136,11 +136,13 @@ async def test_patient_writers_let_others_go_first_and_get_their_turn(database: 
         for number in range(3):
             group.create_task(write(f"batch {number}", is_patient=True))
         await begun.wait()
+        was_in_demand = database.is_in_demand
         for number in range(2):
             group.create_task(write(f"change {number}", is_patient=False))
         await asyncio.sleep(0)
         may_end.set()
     assert order == ["batch 0", "change 0", "change 1", "batch 1", "batch 2"]
+    assert (was_in_demand, database.is_in_demand) == (False, True)
     assert await _keys(database) == sorted(order)
 
 

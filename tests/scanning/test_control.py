@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,18 @@ async def test_partial_scan_touches_only_its_folder(mismo: Running, music: Path)
     for path in ("../x", "/etc", "a//b", ".", "a/../c"):
         answer = await mismo.client.request("POST", f"/api/scan/library/{directory['id']}", {"path": path})
         assert answer.status == 422, path
+
+
+async def test_folder_that_has_gone_may_be_scanned_but_not_one_that_never_was(mismo: Running, music: Path) -> None:
+    for name in ("a/1.mp3", "2.mp3"):
+        sound.mp3(music / name, name)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    for path in ("b", "A", "2.mp3"):
+        answer = await mismo.client.request("POST", f"/api/scan/library/{directory['id']}", {"path": path})
+        assert (answer.status, answer.json["errors"][0]["field"]) == (422, "path"), path
+    shutil.rmtree(music / "a")
+    assert (await mismo.scanned(directory["id"], path="a"))["counts"]["missing"] == 1
 
 
 @pytest.mark.parametrize(
