@@ -19,8 +19,10 @@ BATCH = 500
 RETRY_SECONDS = 1.0
 # In a burst of events, a reaction takes them so far apart: each time costs a commit, and a scan has hundreds.
 PACE_SECONDS = 0.25
-# How far the stored place may lie behind what was read and concerned nobody: events are kept until then.
+# How far, and how long, the stored place may stay behind what was read and concerned nobody. Events are kept for it,
+# but on a quiet server not for ever.
 UNSTORED = 1000
+UNSTORED_SECONDS = 3600.0
 
 
 class Consumer(abc.ABC):
@@ -37,7 +39,7 @@ class Consumer(abc.ABC):
         self._uow = uow
         self._log = event_log
         self._bus = bus
-        self._stored = 0
+        self._stored, self._stored_at = 0, 0.0
 
     @abc.abstractmethod
     def concerns(self, entry: Entry) -> bool:
@@ -78,7 +80,7 @@ class Consumer(abc.ABC):
                 await self.start_over(tx)
                 place = head["oldest_seq"] - 1
                 await self._store_place(tx, place)
-        self._stored = place
+        self._stored, self._stored_at = place, time.monotonic()
         return place
 
     async def _step(self, after: int) -> int:
@@ -87,7 +89,8 @@ class Consumer(abc.ABC):
         if not entries:
             return published  # the events were forgotten meanwhile
         last = entries[-1].seq
-        if last - self._stored < UNSTORED and not any(map(self.concerns, entries)):
+        is_kept = last - self._stored < UNSTORED and time.monotonic() - self._stored_at < UNSTORED_SECONDS
+        if is_kept and not any(map(self.concerns, entries)):
             return last
         async with self._uow(is_patient=True) as tx:
             place = await self._place(tx)
@@ -95,7 +98,7 @@ class Consumer(abc.ABC):
             if news:
                 await self.react(tx, news)
                 await self._store_place(tx, last)
-        self._stored = max(place, last)
+        self._stored, self._stored_at = max(place, last), time.monotonic()
         return self._stored
 
     async def _stored_place(self, tx: Transaction[Event]) -> int:
