@@ -114,13 +114,13 @@ class Duty:
     def __init__(self, service: Service, post: Post):
         self.name = service.name
         self.restartable = getattr(service, "restartable", False)
-        self._service = service
+        self.service = service
         self._post = post
 
     async def run(self) -> None:
         while True:
             await self._post.taken()
-            working = asyncio.ensure_future(self._service.run())
+            working = asyncio.ensure_future(self.service.run())
             leaving = asyncio.ensure_future(self._post.left())
             try:
                 await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)

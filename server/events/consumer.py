@@ -40,6 +40,8 @@ class Consumer(abc.ABC):
         self._log = event_log
         self._bus = bus
         self._stored, self._stored_at = 0, 0.0
+        # The last event that it has considered in this process, stored or not.
+        self.considered = 0
 
     @abc.abstractmethod
     def concerns(self, entry: Entry) -> bool:
@@ -61,10 +63,10 @@ class Consumer(abc.ABC):
         while True:
             try:
                 if after is None:
-                    after = await self._begin()
+                    self.considered = after = await self._begin()
                 await self._bus.beyond(after)
                 began = time.monotonic()
-                after = await self._step(after)
+                self.considered = after = await self._step(after)
                 if self._bus.published - after < BATCH:
                     await asyncio.sleep(began + PACE_SECONDS - time.monotonic())
             except (errors.Unavailable, errors.DiskFull) as error:
