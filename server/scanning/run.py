@@ -30,7 +30,7 @@ logger = log.get(__name__)
 T = TypeVar("T")
 REQUEST_FILES = 32
 REQUEST_BYTES = 64 * 1024 * 1024
-# An edit waits for the batch that is being written. Small ones make a scan slow: they are for while people edit.
+# Others wait until a batch is written. Small ones make a scan slow: they are for while others do wait.
 BATCH = 150
 SMALL_BATCH = 40
 ROWS = 5000
@@ -229,16 +229,19 @@ class ScanRun:
     async def _commit(self, write: Callable[[Tx], Awaitable[Counts]]) -> None:
         """Write in one transaction, and count what it did once it is committed."""
 
-        async def commit() -> tuple[Counts, int]:
+        async def commit() -> None:
             async with self.tools.uow(is_patient=True) as tx:
                 counts = await write(tx)
                 failures = list(self._failures)
                 await store.add_failures(tx, self.scan.id, failures)
                 if not await store.count(tx, self.scan, self.counts.plus(counts)):
                     raise TakenOver
-            return counts, len(failures)
+                # Not after the block: a scan that is cancelled while its COMMIT runs wouldn't get there.
+                tx.on_commit(partial(self._count, counts, len(failures)))
 
-        counts, stored = await self._answer(commit)
+        await self._answer(commit)
+
+    def _count(self, counts: Counts, stored: int) -> None:
         self.counts.add(counts)
         del self._failures[:stored]
 

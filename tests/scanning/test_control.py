@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.config import Config
+from server.db import database
+from server.db.database import Connection
+from server.events.model import Event
+from server.tracks.events import TrackAdded
 from tests.support import sound
 from tests.support.application import Running, running
 from tests.support.gate import Gate
@@ -39,6 +45,40 @@ async def test_cancelled_scan_keeps_what_it_wrote_and_the_next_one_goes_on(mismo
     again = await mismo.scanned(directory["id"])
     assert (again["counts"]["unchanged"], again["counts"]["added"]) == (kept, 1000 - kept)
     assert len(gate.opened_files) == 1000 - kept
+
+
+async def test_batch_whose_commit_is_met_by_a_cancel_is_counted(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A COMMIT runs to its end though its caller is cancelled; what it wrote was written by this scan."""
+    for number in range(10):
+        sound.mp3(music / f"{number}.mp3", number, frames=1)
+    directory = await mismo.added(music)
+    record, to_the_end = mismo.app.log.record, database.to_the_end
+    is_next = False
+
+    async def noticed(connection: Connection, recorded: Sequence[Event]) -> int:
+        nonlocal is_next
+        is_next = any(isinstance(event, TrackAdded) for event in recorded)
+        return await record(connection, recorded)
+
+    async def late(commit: Awaitable[Any]) -> Any:
+        (running,) = mismo.app.scans._running.values()
+        running.cancel()  # what DELETE does; a request would come at any moment
+        for _ in range(10):
+            await asyncio.sleep(0)  # until the cancellation has come from the scan's task to the one that writes
+        return await commit
+
+    async def ending(awaitable: Awaitable[Any]) -> Any:
+        nonlocal is_next
+        is_commit, is_next = is_next, False
+        return await to_the_end(late(awaitable) if is_commit else awaitable)
+
+    monkeypatch.setattr(mismo.app.log, "record", noticed)
+    monkeypatch.setattr(database, "to_the_end", ending)
+    scan = await mismo.scanned(directory["id"])
+    assert (scan["state"], scan["counts"]["added"]) == ("cancelled", 10)
+    assert (await mismo.client.get("/api/tracks", limit=1))["pagination"]["total"] == 10
 
 
 async def test_paused_scan_opens_nothing_until_it_is_resumed(mismo: Running, music: Path) -> None:
