@@ -32,7 +32,7 @@ class AudioFiles:
         return list(found)
 
     async def _candidates(self, hashes: Sequence[str]) -> list[tuple[bytes, Row]]:
-        rows = await self._tracks.like(self._database.direct, hashes, [])
+        rows = await self._tracks.by_hashes(self._database.direct, hashes)
         locations = await self._tracks.locations(self._database.direct)
         found = []
         for row in rows:

@@ -99,7 +99,7 @@ class Queue:
         )
 
     async def track_ids(self, connection: Connection, audio_hash: str) -> tuple[str, ...]:
-        return tuple(row["id"] for row in await self.tracks.like(connection, [audio_hash], []))
+        return tuple(row["id"] for row in await self.tracks.by_hashes(connection, [audio_hash], ("id",)))
 
     async def get(self, audio_hash: str) -> Job | None:
         return await job_store.by_hash(self._database.direct, audio_hash)

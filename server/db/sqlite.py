@@ -25,7 +25,6 @@ BUSY_TIMEOUT_MS = 5_000
 # as large as the library.
 CACHE_SHARE = 64
 CACHE_KIB_MIN, CACHE_KIB_MAX = 6 * 1024, 32 * 1024
-_OPTIONS: Any = {"isolation_level": None, "cached_statements": 256}
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     # FULL: what was announced to a client is still there after a power cut.
@@ -77,6 +76,10 @@ class SqliteConnection(Connection):
         rows: Sequence[Row] = await self._hop(_fetch_all, *_prepare(sql, params))
         return rows
 
+    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
+        found: list[Sequence[Row]] = await self._hop(_fetch_at_once, queries)
+        return found
+
     async def execute(self, sql: str, params: Params | None = None) -> int:
         count: int = await self._hop(_execute, *_prepare(sql, params))
         return count
@@ -105,7 +108,9 @@ class SqliteConnection(Connection):
             if self._is_to_begin:
                 self._is_to_begin = False
             elif (connection := self._connection._connection) is not None:
-                self._connection._tx.put_nowait((None, partial(_roll_back, connection)))
+                # The future is nobody's: asyncio tells of its exception, should it ever have one.
+                ended = asyncio.get_running_loop().create_future()
+                self._connection._tx.put_nowait((ended, partial(_roll_back, connection)))
 
     async def _hop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One call in the connection's thread. aiosqlite's own methods need two, one of them to close a cursor."""
@@ -175,8 +180,9 @@ class SqliteDatabase(Database):
         self._writer: SqliteConnection | None = None
         self._turn = Turn()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
-        # Used by the event loop itself (decision 0012).
-        self._hurried: sqlite3.Connection | None = None
+        # Whoever is in a hurry doesn't wait for a reader that is busy with something long.
+        self._hurried: SqliteConnection | None = None
+        self._hurry = asyncio.Lock()
         self._open: list[aiosqlite.Connection] = []
 
     async def open(self) -> None:
@@ -185,7 +191,7 @@ class SqliteDatabase(Database):
             self._writer = SqliteConnection(await self._connect())
             for _ in range(self._reader_count):
                 self._readers.put_nowait(await self._new_reader())
-            self._hurried = self._new_hurried()
+            self._hurried = await self._new_reader()
         except (sqlite3.DatabaseError, OSError, errors.MismoError) as error:
             await self.close()
             raise errors.StartupError(f"can't open the database {self.path}: {error}") from error
@@ -196,24 +202,13 @@ class SqliteDatabase(Database):
         return reader
 
     async def _connect(self) -> aiosqlite.Connection:
-        connection = await aiosqlite.connect(self.path, **_OPTIONS)
+        connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
         self._open.append(connection)
         connection.row_factory = sqlite3.Row
         with _translated():
-            for pragma in self._pragmas(self._busy_timeout_ms):
+            for pragma in (f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS, self._cache_pragma()):
                 await connection.execute_fetchall(pragma)
         return connection
-
-    def _new_hurried(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection = sqlite3.connect(self.path, **_OPTIONS)
-        connection.row_factory = sqlite3.Row
-        with _translated():
-            for pragma in (*self._pragmas(0), "PRAGMA query_only = ON"):
-                connection.execute(pragma).close()
-        return connection
-
-    def _pragmas(self, busy_timeout_ms: int) -> Sequence[str]:
-        return f"PRAGMA busy_timeout = {busy_timeout_ms}", *_PRAGMAS, self._cache_pragma()
 
     def _cache_pragma(self) -> str:
         share = self.path.stat().st_size // 1024 // CACHE_SHARE
@@ -222,10 +217,7 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         async with self._turn.taken():  # who writes now comes to its end
-            self._writer = None
-            if self._hurried is not None:
-                self._hurried.close()
-                self._hurried = None
+            self._writer = self._hurried = None
             while self._open:
                 await self._open.pop().close()
 
@@ -265,11 +257,10 @@ class SqliteDatabase(Database):
             return await reader.fetch_all(sql, params)
 
     async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
-        """In the event loop: a look-up by key takes less than waking a thread does, above all while others work."""
-        if self._hurried is None:
-            raise errors.DatabaseDown
-        with _translated():
-            return _fetch_at_once(self._hurried, queries)
+        async with self._hurry:
+            if self._hurried is None:
+                raise errors.DatabaseDown
+            return await self._hurried.fetch_at_once(queries)
 
     async def backup(self, target: str) -> None:
         async with self._reader() as reader:

@@ -75,7 +75,7 @@ class Grouper:
         known = await store.by_hashes(tx, hashes)
         members = await store.members(tx, [group.id for group in known.values()])
         rows: dict[str, list[Row]] = defaultdict(list)
-        for row in await self._tracks.copies(tx, hashes, COLUMNS):
+        for row in await self._tracks.by_hashes(tx, hashes, COLUMNS):
             rows[row["audio_hash"]].append(row)
         result, joined, left = Changes(), {}, set[str]()
         assigned: list[tuple[Row, str | None]] = []
@@ -159,8 +159,6 @@ class DuplicateDetection(Consumer):
 
     async def react(self, tx: Tx, entries: Sequence[Entry]) -> None:
         ids = list(dict.fromkeys(track_id for entry in entries for track_id in _tracks_of(entry)))
-        if not ids:
-            return
         hashes = await self._grouper.concerned(tx, ids)
         if hashes:
             changes = await self._grouper.regroup(tx, hashes)

@@ -136,7 +136,7 @@ class DuplicateService:
         self, tx: Tx, groups: Sequence[Group], policy: Policy = Policy.DEFAULT
     ) -> dict[str, list[Ranked]]:
         rows: dict[str, list[Row]] = {group.audio_hash: [] for group in groups}
-        for row in await self._tracks.like(tx, list(rows), []):
+        for row in await self._tracks.by_hashes(tx, list(rows)):
             rows[row["audio_hash"]].append(row)
         return await self._suggester.ranked(tx, rows, policy)
 

@@ -45,11 +45,11 @@ class Consumer(abc.ABC):
 
     @abc.abstractmethod
     def concerns(self, entry: Entry) -> bool:
-        """Whether anything may follow from an event. If not, it costs no transaction."""
+        """Whether anything may follow from an event. If not, `react` doesn't get it, and it costs no transaction."""
 
     @abc.abstractmethod
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
-        """Do what follows from some events, oldest first; there are others among them that don't concern it."""
+        """Do what follows from events that concern it, oldest first."""
 
     async def start_over(self, tx: Transaction[Event]) -> None:
         """Take the present state instead of events that were forgotten before this reaction read them.
@@ -59,15 +59,16 @@ class Consumer(abc.ABC):
         logger.warning("events were forgotten before a reaction read them", consumer=self.name)
 
     async def run(self) -> None:
-        after: int | None = None
+        has_begun = False
         while True:
             try:
-                if after is None:
-                    self.considered = after = await self._begin()
-                await self._bus.beyond(after)
+                if not has_begun:
+                    self.considered = await self._begin()
+                    has_begun = True
+                await self._bus.beyond(self.considered)
                 began = time.monotonic()
-                self.considered = after = await self._step(after)
-                if self._bus.published - after < BATCH:
+                self.considered = await self._step(self.considered)
+                if self._bus.published - self.considered < BATCH:
                     await asyncio.sleep(began + PACE_SECONDS - time.monotonic())
             except (errors.Unavailable, errors.DiskFull) as error:
                 logger.warning("a reaction has to wait", consumer=self.name, error=str(error))
@@ -91,14 +92,15 @@ class Consumer(abc.ABC):
         if not entries:
             return published  # the events were forgotten meanwhile
         last = entries[-1].seq
-        is_kept = last - self._stored < UNSTORED and time.monotonic() - self._stored_at < UNSTORED_SECONDS
-        if is_kept and not any(map(self.concerns, entries)):
+        concerning = [entry for entry in entries if self.concerns(entry)]
+        may_wait = last - self._stored < UNSTORED and time.monotonic() - self._stored_at < UNSTORED_SECONDS
+        if may_wait and not concerning:
             return last
         async with self._uow(is_patient=True) as tx:
             place = await self._place(tx)
-            news = [entry for entry in entries if entry.seq > place]
-            if news:
+            if news := [entry for entry in concerning if entry.seq > place]:
                 await self.react(tx, news)
+            if last > place:
                 await self._store_place(tx, last)
         self._stored, self._stored_at = max(place, last), time.monotonic()
         return self._stored

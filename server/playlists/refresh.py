@@ -41,9 +41,8 @@ class SmartMarker(Consumer):
 
     async def react(self, tx: Tx, entries: Sequence[Entry]) -> None:
         changes = [change for entry in entries if (change := touch.change_of(entry)) is not None]
-        if changes:
-            await pending.mark(tx, touch.marks(await store.of_kind(tx, Kind.SMART), changes))
-            tx.on_commit(self._refresher.wake)
+        await pending.mark(tx, touch.marks(await store.of_kind(tx, Kind.SMART), changes))
+        tx.on_commit(self._refresher.wake)
 
     async def start_over(self, tx: Tx) -> None:
         """Nobody knows what has changed: every list is looked at."""

@@ -26,6 +26,6 @@ class CatchUp(Consumer):
         return entry.name == MediaConnected.name
 
     async def react(self, tx: Transaction[Event], entries: Sequence[Entry]) -> None:
-        returned = [entry.data["directory"]["id"] for entry in entries if self.concerns(entry)]
+        returned = [entry.data["directory"]["id"] for entry in entries]
         for directory_id in dict.fromkeys(returned):
             await self._scans.enqueue(tx, directory_id)

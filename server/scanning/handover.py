@@ -44,7 +44,7 @@ async def alike(rows: Sequence[Row], tools: Tools) -> list[Row]:
     """Present tracks, others than some rows, with the audio of one of them."""
     hashes = sorted({row["audio_hash"] for row in rows if row["audio_hash"]})
     own = {row["pk"] for row in rows}
-    found = await tools.tracks.like(tools.database.direct, hashes, []) if hashes else []
+    found = await tools.tracks.by_hashes(tools.database.direct, hashes) if hashes else []
     return [row for row in found if row["pk"] not in own and row["missing_since"] is None]
 
 

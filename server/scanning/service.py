@@ -17,7 +17,7 @@ from server.events.model import Entry, Event, Transient
 from server.filesystem import Unresponsive
 from server.libraries.events import MediaConnected
 from server.libraries.in_flight import InFlight
-from server.libraries.model import ScanStatus
+from server.libraries.model import LibraryDirectory, ScanStatus
 from server.libraries.service import DirectoryUnavailable
 from server.scanning import events, handover, store
 from server.scanning.intake import Tools
@@ -112,23 +112,27 @@ class ScanService:
         of no folder.
         """
         part = Part(paths.inside("path", path)) if path else WHOLE
-        if part is not WHOLE:
-            await self._demand_folder(directory_id, part.path)
-        return await self.start_parts(directory_id, [part], strategy, priority)
+        directory = await self._demand_directory(directory_id)
+        if path:
+            await self._demand_folder(directory, part.path)
+        return await self._insert(self._queued(directory_id, strategy, priority, part.path), (part,))
 
-    async def _demand_folder(self, directory_id: str, path: bytes) -> None:
+    async def _demand_directory(self, directory_id: str) -> LibraryDirectory:
+        directory = await self.tools.libraries.check(directory_id)
+        if not directory.is_available:
+            raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
+        return directory
+
+    async def _demand_folder(self, directory: LibraryDirectory, path: bytes) -> None:
         """A folder that has gone may be scanned, since that is how its tracks are found missing; one that never was
         here is a mistake.
         """
-        directory = await self.tools.libraries.check(directory_id)
-        if not directory.is_available:
-            return  # which is the greater trouble
         try:
             place = os.path.join(directory.path, path)
             is_there = await self.tools.file_system.call_at(directory.path, os.path.isdir, place)
         except Unresponsive:
             return  # what is the matter with the whole directory is for the scan to say
-        if not (is_there or await self.tools.tracks.has_files_below(directory_id, path)):
+        if not (is_there or await self.tools.tracks.has_files_below(directory.id, path)):
             raise errors.Invalid.field("path", "there is no such folder, on the disk or in the library")
 
     async def start_parts(
@@ -140,12 +144,12 @@ class ScanService:
     ) -> Scan:
         """Queue one scan of some parts of a directory. Raises as `start` does."""
         wanted = merged(parts)
-        directory = await self.tools.libraries.check(directory_id)
-        if not directory.is_available:
-            raise DirectoryUnavailable(f"{directory.readable_path} can't be reached ({directory.unavailable_reason})")
-        scan = self._queued(directory_id, strategy, priority, common_folder(wanted))
+        await self._demand_directory(directory_id)
+        return await self._insert(self._queued(directory_id, strategy, priority, common_folder(wanted)), wanted)
+
+    async def _insert(self, scan: Scan, parts: tuple[Part, ...]) -> Scan:
         # After a crash, or by another process, the scan of a few folders is one of the folder that holds them.
-        self._parts[scan.id] = wanted
+        self._parts[scan.id] = parts
         try:
             async with self.tools.uow() as tx:
                 if not await store.insert(tx, scan):

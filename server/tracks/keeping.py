@@ -206,7 +206,7 @@ class TrackKeeping(TrackRows):
         now = self._clock.now_ms()
         ids: dict[str, list[str]] = {audio_hash: [] for audio_hash in values}
         written: list[tuple[Row, Values]] = []
-        for row in await self._store.like(tx, list(values), []):
+        for row in await self._store.by_hashes(tx, list(values)):
             ids[row["audio_hash"]].append(row["id"])
             shown = {**as_dict(row), **corrections.under_overrides(as_dict(row), values[row["audio_hash"]])}
             if changed := differing(row, model.complete(shown)):

@@ -41,9 +41,11 @@ class TrackRows:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
         return await self._store.like(connection, hashes, inodes)
 
-    async def copies(self, connection: Connection, hashes: Sequence[str], columns: Sequence[str]) -> list[Row]:
-        """These columns of the tracks that hold one of the audio hashes, oldest first."""
-        return await self._store.copies(connection, hashes, columns)
+    async def by_hashes(
+        self, connection: Connection, hashes: Sequence[str], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
+        """Rows of the tracks that hold one of the audio hashes, oldest first."""
+        return await self._store.by_hashes(connection, hashes, columns)
 
     async def copied_and_missing(self, library_directory_id: str, after: int, limit: int) -> list[int]:
         """Numbers above `after`, ascending, of missing tracks whose audio a newer, present one has that nobody has

@@ -164,8 +164,9 @@ class TrackStore:
             )
         )
 
-    async def copies(self, connection: Connection, hashes: Sequence[str], columns: Sequence[str]) -> list[Row]:
-        """Some columns of the tracks with one of the audio hashes, oldest first."""
+    async def by_hashes(
+        self, connection: Connection, hashes: Sequence[str], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
         return list(
             await connection.fetch_all(
                 f"SELECT {', '.join(columns)} FROM tracks WHERE audio_hash IN :hashes ORDER BY pk", {"hashes": hashes}
