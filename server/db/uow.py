@@ -36,9 +36,7 @@ class Transaction(Connection, Generic[E]):
         self.events.extend(events)
 
     def on_commit(self, act: Callable[[], None]) -> None:
-        """Run `act` once committed, also when the caller was cancelled meanwhile. It wakes something that would find
-        its work in the database anyway, or keeps in step what is known in memory.
-        """
+        """Run `act` once committed: only to wake something that would find its work in the database anyway."""
         self.after_commit.append(act)
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:

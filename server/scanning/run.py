@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from server import errors, ids, log
-from server.db.database import Row
+from server.db.database import Row, to_the_end
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
@@ -236,14 +236,11 @@ class ScanRun:
                 await store.add_failures(tx, self.scan.id, failures)
                 if not await store.count(tx, self.scan, self.counts.plus(counts)):
                     raise TakenOver
-                # Not after the block: a scan that is cancelled while its COMMIT runs wouldn't get there.
-                tx.on_commit(partial(self._count, counts, len(failures)))
+            self.counts.add(counts)
+            del self._failures[: len(failures)]
 
-        await self._answer(commit)
-
-    def _count(self, counts: Counts, stored: int) -> None:
-        self.counts.add(counts)
-        del self._failures[:stored]
+        # A COMMIT runs to its end though the scan is cancelled meanwhile; what it wrote must be counted, too.
+        await self._answer(lambda: to_the_end(commit()))
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the database answers, or has taken.
