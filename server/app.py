@@ -76,6 +76,7 @@ from server.scanning.backfill import HashBackfill
 from server.scanning.catchup import CatchUp
 from server.scanning.handover import InUse, People
 from server.scanning.intake import Tools
+from server.scanning.scanner import Scanner
 from server.scanning.service import ScanService
 from server.scanning.single import SingleFiles
 from server.scanning.workers import WorkerPool
@@ -120,6 +121,7 @@ class App:
     plays: PlayService
     libraries: LibraryService
     scans: ScanService
+    scanner: Scanner
     watcher: WatchService
     playlists: PlaylistService
     refresher: SmartRefresher
@@ -172,23 +174,24 @@ async def build(
     plays.history_providers.append(tracks.file_history)
     libraries = LibraryService(database, uow, tracks, file_system, clock)
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
-    scans = ScanService(tools, bus, config.max_concurrent_scans)
+    scanner = Scanner(tools, bus, config.max_concurrent_scans)
+    scans = ScanService(tools, bus, scanner)
     libraries.scan_status = scans.directory_status
     watcher = WatchService(WatchTools(libraries, scans, settings, file_system, FileSystemSource()), bus)
-    scans.growing = watcher.growing
+    scanner.growing = watcher.growing
     cleanup = CleanupService(database, uow, libraries, tracks, file_system, clock, config.backup_folder)
     monitor = MountMonitor(libraries)
     monitor.on_mounts_changed = watcher.look_again
-    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scans.in_flight))
+    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scanner.in_flight))
     bus.attach(file_work)
-    bus.attach(Elsewhere(scans.in_flight))
+    bus.attach(Elsewhere(scanner.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     plays.play_listeners.append(playlists.log_counted)
     cleanup.in_use = playlists.tracks_in_lists
     cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}
-    scans.people = People(_worked_with(playlists, cues), operations.deletions)
+    scanner.people = People(_worked_with(playlists, cues), operations.deletions)
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
@@ -223,8 +226,8 @@ async def build(
         # One for each machine, where the address is the machine's own.
         *(Duty(item, duties.post(f"{item.name} on {socket.gethostname()}")) for item in supervised),
         Duty(Retention(event_log, clock, config.event_retention_days), upkeep),
-        Duty(scans, library),
-        Duty(HashBackfill(tools, scans), library),
+        Duty(scanner, library),
+        Duty(HashBackfill(tools, scanner), library),
         Duty(CatchUp(uow, event_log, bus, scans), upkeep),
         Duty(monitor, library),
         Duty(watcher, library),
@@ -281,8 +284,8 @@ async def build(
     http = build_http(routes, floor, [("GET", "/ws", Endpoint(hub, event_log).handle)])
     return App(
         config, database, duties, event_log, bus, hub, uow, access, settings, tracks, cues, plays, libraries, scans,
-        watcher, playlists, refresher, operations, duplicates, companions, analysis, workers, file_system, services,
-        tuple(routes), idempotency, http,
+        scanner, watcher, playlists, refresher, operations, duplicates, companions, analysis, workers, file_system,
+        services, tuple(routes), idempotency, http,
     )  # fmt: skip
 
 
@@ -356,7 +359,7 @@ async def run(config: Config, library: list[Path], ready: Callable[[App, str], N
         app.analysis.service.listening_at(url)
         await app.duties.open()
         if app.duties.post("library").is_held:
-            await app.scans.recover()  # or what a killed server left would be in the way of the next scan
+            await app.scanner.recover()  # or what a killed server left would be in the way of the next scan
         await _add_libraries(app, library)
         async with asyncio.TaskGroup() as group:
             # A service that fails ends the group, and with it the server.

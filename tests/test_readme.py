@@ -43,7 +43,7 @@ async def test_examples_of_the_readme_work(mismo: Running, music: Path) -> None:
         assert process.returncode == 0, complaint.decode()
         assert b'"success":false' not in output, output.decode()
         assert output, example
-        await mismo.app.scans.idle()
+        await mismo.app.scanner.idle()
 
 
 async def _sees_events(process: asyncio.subprocess.Process) -> None:

@@ -25,6 +25,7 @@ from server.db.migrate import migrate
 from server.db.sqlite import SqliteDatabase
 from server.hashing.container import Container
 from server.metadata.model import BitRateMode, Metadata
+from server.tracks import location_store
 from server.tracks.model import FileFacts, HashState, Location, Values, complete, file_values, new_values
 from server.tracks.resource import serialise
 from server.tracks.store import TrackStore
@@ -153,7 +154,7 @@ async def _insert(database: SqliteDatabase, present: int, tracks: int, jobs: int
             await connection.execute(f"DROP INDEX {index['name']}")
         await connection.execute("PRAGMA cache_size = -524288")
         for directory in DIRECTORIES:
-            await store.put_location(connection, Location(directory, ROOT))
+            await location_store.put(connection, Location(directory, ROOT))
     with ProcessPoolExecutor(jobs) as pool:
         waiting = [loop.run_in_executor(pool, batch, number, BATCH) for number in numbers[: 2 * jobs]]
         for place in range(len(numbers)):

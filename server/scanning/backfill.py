@@ -8,7 +8,7 @@ from server import errors, log
 from server.libraries.model import LibraryDirectory
 from server.scanning.intake import Tools
 from server.scanning.reader import Order, Task
-from server.scanning.service import ScanService
+from server.scanning.scanner import Scanner
 from server.scanning.workers import Request
 from server.tracks.model import FileFacts, HashState
 
@@ -22,20 +22,20 @@ class HashBackfill:
 
     name = "hash backfill"
 
-    def __init__(self, tools: Tools, scans: ScanService):
+    def __init__(self, tools: Tools, scanner: Scanner):
         self._tools = tools
-        self._scans = scans
+        self._scanner = scanner
 
     async def run(self) -> None:
         while True:
-            await self._scans.idle()
+            await self._scanner.idle()
             try:
                 worked = await self._work()
             except errors.Unavailable as error:
                 logger.warning("hashing in the background has to wait", error=str(error))
                 worked = False
             if not worked:
-                await self._scans.next_end(PAUSE_SECONDS)
+                await self._scanner.next_end(PAUSE_SECONDS)
 
     async def _work(self) -> bool:
         """Hash one batch of one directory; False when there was nothing to do."""

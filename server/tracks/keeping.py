@@ -11,7 +11,7 @@ from server.db.database import Database, Row, as_dict
 from server.db.sql import Where
 from server.db.uow import Transaction
 from server.events.model import Event
-from server.tracks import corrections, events, history, model
+from server.tracks import corrections, events, history, location_store, model
 from server.tracks.model import Location, Values
 from server.tracks.resource import serialise
 from server.tracks.rows import TrackRows
@@ -179,7 +179,7 @@ class TrackKeeping(TrackRows):
         Returns the ids of those that came.
         """
         known = {row["id"] for row in await self._store.by_ids(tx, [row["id"] for row in rows])}
-        roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
+        roots = {key: location.root for key, location in (await location_store.all_locations(tx)).items()}
         wanted = [
             model.complete({name: value for name, value in row.items() if name not in _COMPUTED})
             for row in rows
@@ -196,7 +196,7 @@ class TrackKeeping(TrackRows):
             rows = await self._store.by_ids(tx, list(batch))
             await self._store.delete(tx, [row["pk"] for row in rows])
             tx.emit(events.TrackDeleted(ids=tuple(batch)))
-        await self._store.delete_location(tx, library_directory_id)
+        await location_store.delete(tx, library_directory_id)
         return len(ids)
 
     async def show_analysis(self, tx: Tx, values: Mapping[str, Values]) -> dict[str, list[str]]:
@@ -239,11 +239,11 @@ class TrackKeeping(TrackRows):
 
     async def put_location(self, tx: Tx, location: Location) -> None:
         """Say where the tracks of a library directory lie, and whether they can be reached. Costs nothing per track."""
-        await self._store.put_location(tx, location)
+        await location_store.put(tx, location)
 
     async def _write(self, tx: Tx, rows: Sequence[tuple[Row, Values]]) -> None:
         if rows:
-            roots = {key: location.root for key, location in (await self._store.locations(tx)).items()}
+            roots = {key: location.root for key, location in (await location_store.all_locations(tx)).items()}
             await self._store.update(tx, [(as_dict(row), values) for row, values in rows], roots)
 
 

@@ -10,7 +10,7 @@ from server.db.database import Connection, Database, Row
 from server.db.sql import Where
 from server.db.uow import Transaction
 from server.events.model import Event
-from server.tracks import selection
+from server.tracks import location_store, selection
 from server.tracks.filters import compile_filters
 from server.tracks.listing import Order
 from server.tracks.model import Location
@@ -137,7 +137,7 @@ class TrackRows:
         return compile_filters(filters)
 
     async def locations(self, connection: Connection) -> dict[str, Location]:
-        return await self._store.locations(connection)
+        return await location_store.all_locations(connection)
 
     async def key_range(self, tx: Tx) -> tuple[int, int]:
         """The first and the last row number there are; (0, -1) when there are none."""

@@ -16,7 +16,7 @@ from server.db.sql import EVERYTHING, Where
 from server.db.uow import Transaction, UnitOfWork
 from server.events.log import EventLog, seq_seen
 from server.events.model import Event
-from server.tracks import corrections, delta, events, facets, folders, history, model
+from server.tracks import corrections, delta, events, facets, folders, history, location_store, model
 from server.tracks.keeping import TrackKeeping, differing, named
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
@@ -191,7 +191,7 @@ class TrackService(TrackKeeping):
         seq, locations = self._locations
         if seq != self._log.seq:
             seq = self._log.seq
-            locations = await self._store.locations(self._database.direct)
+            locations = await location_store.all_locations(self._database.direct)
             self._locations = (seq, locations)
         return locations
 

@@ -10,7 +10,7 @@ from server.db.database import Connection, Dialect, Params, Row, as_dict
 from server.db.sql import Where
 from server.tracks import probes
 from server.tracks.listing import Order, Segment, segment_query, segments
-from server.tracks.model import UNMARKED, Location, Values, terms
+from server.tracks.model import UNMARKED, Values, terms
 from server.tracks.resource import regrouped, serialise
 from server.tracks.search import SearchIndex, index_for
 
@@ -271,35 +271,6 @@ class TrackStore:
                 """,
                 {"directory": library_directory_id, "first": first, "last": last, "limit": limit},
             )
-        )
-
-    # -- locations
-
-    async def locations(self, connection: Connection) -> dict[str, Location]:
-        rows = await connection.fetch_all(
-            "SELECT library_directory_id, root, unreachable_reason, unreachable_since FROM track_locations"
-        )
-        return {row[0]: Location(row[0], bytes(row[1]), row[2], row[3]) for row in rows}
-
-    async def put_location(self, connection: Connection, location: Location) -> None:
-        await connection.execute(
-            """
-            INSERT INTO track_locations (library_directory_id, root, unreachable_reason, unreachable_since)
-            VALUES (:directory, :root, :reason, :since)
-            ON CONFLICT (library_directory_id) DO UPDATE SET root = excluded.root,
-                unreachable_reason = excluded.unreachable_reason, unreachable_since = excluded.unreachable_since
-            """,
-            {
-                "directory": location.library_directory_id,
-                "root": location.root,
-                "reason": location.unreachable_reason,
-                "since": location.unreachable_since,
-            },
-        )
-
-    async def delete_location(self, connection: Connection, library_directory_id: str) -> None:
-        await connection.execute(
-            "DELETE FROM track_locations WHERE library_directory_id = :directory", {"directory": library_directory_id}
         )
 
     # -- writing

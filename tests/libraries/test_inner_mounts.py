@@ -169,7 +169,7 @@ async def test_watched_drive_goes_and_comes_and_is_followed_again(config: Config
         async with server.socket("library:directory:updated") as socket:
             await filled(server, music, usb)
             await socket.until(lambda event: event["data"]["directory"]["watch_state"] != "off")
-            await server.app.scans.idle()
+            await server.app.scanner.idle()
         async with server.socket("track:*", "library:directory:scan:complete") as socket:
             usb.unplug()
             looked = await socket.named("library:directory:scan:complete")

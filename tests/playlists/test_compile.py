@@ -19,7 +19,7 @@ from server.playlists.compile import Compiler
 from server.playlists.fields import FIELDS, Op
 from server.playlists.model import Entry, Kind
 from server.playlists.rows import fresh
-from server.tracks import model
+from server.tracks import location_store, model
 from server.tracks.listing import parse_sort
 from server.tracks.schemas import Track
 from server.tracks.selection import matching
@@ -78,7 +78,7 @@ async def _fill(connection: Connection, rows: Sequence[dict[str, Any]], playlist
     tracks = TrackStore(connection.dialect)
     for directory in rule_trees.DIRECTORIES:
         reason, since = UNREACHABLE.get(directory, (None, None))
-        await tracks.put_location(connection, model.Location(directory, b"/music", reason, since))
+        await location_store.put(connection, model.Location(directory, b"/music", reason, since))
     await tracks.insert(connection, rows, [b"{}"] * len(rows))
     for playlist_id, members in playlists.items():
         await store.insert(connection, fresh(playlist_id, Kind.STATIC, "List", NOW))

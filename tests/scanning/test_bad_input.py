@@ -351,7 +351,7 @@ async def test_full_disk_under_the_database_fails_the_scan_and_keeps_what_was_co
             refused = await mismo.client.request("PUT", "/api/settings/server_name", {"value": "x" * 90})
             assert (refused.status, refused.json["code"]) == (507, "disk_full")
             filler.unlink()
-            await mismo.app.scans.ended(started["id"])
+            await mismo.app.scanner.ended(started["id"])
             scan = (await mismo.client.get(f"/api/scan/{started['id']}"))["data"]
             assert scan["state"] == "failed"
             assert "no space left" in scan["error"]

@@ -63,7 +63,7 @@ async def test_batch_whose_commit_is_met_by_a_cancel_is_counted(
         return await record(connection, recorded)
 
     async def late(commit: Awaitable[Any]) -> Any:
-        (running,) = mismo.app.scans._running.values()
+        (running,) = mismo.app.scanner.running.values()
         running.cancel()  # what DELETE does; a request would come at any moment
         for _ in range(10):
             await asyncio.sleep(0)  # until the cancellation has come from the scan's task to the one that writes
@@ -95,7 +95,7 @@ async def test_paused_scan_opens_nothing_until_it_is_resumed(mismo: Running, mus
     assert (await mismo.client.request("POST", f"{url}/pause")).status == 409
     gate.is_open.set()
     assert (await mismo.client.post(f"{url}/resume"))["data"]["state"] == "running"
-    await mismo.app.scans.ended(scan["id"])
+    await mismo.app.scanner.ended(scan["id"])
     ended = (await mismo.client.get(f"{url}/status"))["data"]
     assert (ended["state"], ended["counts"]["added"]) == ("complete", 200)
 
@@ -109,7 +109,7 @@ async def test_second_scan_of_a_directory_is_refused_while_one_is_active(mismo: 
     answer = await mismo.client.request("POST", f"/api/scan/library/{directory['id']}", {})
     assert (answer.status, answer.json["code"]) == (409, "scan_active")
     gate.is_open.set()
-    await mismo.app.scans.idle()
+    await mismo.app.scanner.idle()
     assert (await mismo.client.request("DELETE", f"/api/scan/library/{directory['id']}")).status == 404
 
 

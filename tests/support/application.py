@@ -56,7 +56,7 @@ class Running:
             current: dict[str, Any] = (await self.client.get(f"/api/scan/{scan['id']}"))["data"]
             if current["state"] not in ("queued", "running", "paused"):
                 return current
-            await self.app.scans.next_end(1.0)
+            await self.app.scanner.next_end(1.0)
 
     async def added(self, path: object, **body: Any) -> dict[str, Any]:
         """Add a library directory; answers it."""
