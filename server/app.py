@@ -35,6 +35,7 @@ from server.config import Config
 from server.db.database import Connection, Database
 from server.db.migrate import migrate
 from server.db.sqlite import SqliteDatabase
+from server.db.turn import Turn
 from server.db.uow import UnitOfWork
 from server.duplicates import routes as duplicate_routes
 from server.duplicates.grouping import DuplicateDetection, Grouper
@@ -58,7 +59,6 @@ from server.libraries.monitor import MountMonitor
 from server.libraries.service import DirectoryExists, LibraryService
 from server.operations import attempt, trash
 from server.operations import routes as operation_routes
-from server.operations.elsewhere import Elsewhere
 from server.operations.organize import Organizer
 from server.operations.retention import TrashRetention
 from server.operations.runner import OperationRunner
@@ -76,6 +76,7 @@ from server.scanning.backfill import HashBackfill
 from server.scanning.catchup import CatchUp
 from server.scanning.handover import InUse, People
 from server.scanning.intake import Tools
+from server.scanning.process import ScanProcess
 from server.scanning.scanner import Scanner
 from server.scanning.service import ScanService
 from server.scanning.single import SingleFiles
@@ -137,15 +138,15 @@ class App:
     http: web.Application
 
 
-def open_database(config: Config) -> Database:
-    """The database of `DATABASE_URL`, not yet opened."""
+def open_database(config: Config, turn: Turn | None = None) -> Database:
+    """The database of `DATABASE_URL`, not yet opened. `turn`: where its writers stand in line."""
     if not config.is_postgres:
-        return SqliteDatabase(config.sqlite_path)
+        return SqliteDatabase(config.sqlite_path, turn)
     try:
         from server.db.postgres import PostgresDatabase
     except ImportError as error:
         raise errors.StartupError("PostgreSQL needs the extra 'postgres': pip install 'mismo[postgres]'") from error
-    return PostgresDatabase(config.database_url)
+    return PostgresDatabase(config.database_url, turn)
 
 
 async def build(
@@ -174,24 +175,26 @@ async def build(
     plays.history_providers.append(tracks.file_history)
     libraries = LibraryService(database, uow, tracks, file_system, clock)
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
-    scanner = Scanner(tools, bus, config.max_concurrent_scans)
+    scan_process = ScanProcess(config, database, event_log.committed) if config.scan_process else None
+    scanner = Scanner(tools, bus, config.max_concurrent_scans, scan_process)
     scans = ScanService(tools, bus, scanner)
     libraries.scan_status = scans.directory_status
     watcher = WatchService(WatchTools(libraries, scans, settings, file_system, FileSystemSource()), bus)
     scanner.growing = watcher.growing
+    if scan_process is not None:
+        scan_process.growing = watcher.growing
     cleanup = CleanupService(database, uow, libraries, tracks, file_system, clock, config.backup_folder)
     monitor = MountMonitor(libraries)
     monitor.on_mounts_changed = watcher.look_again
-    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock, scanner.in_flight))
+    file_work = OperationRunner(attempt.Tools(database, uow, tracks, bus, clock))
     bus.attach(file_work)
-    bus.attach(Elsewhere(scanner.in_flight))
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     trash_can = trash.TrashService(database, libraries, file_system, clock)
     playlists = PlaylistService(database, uow, tracks, settings, clock)
     plays.play_listeners.append(playlists.log_counted)
     cleanup.in_use = playlists.tracks_in_lists
     cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}
-    scanner.people = People(_worked_with(playlists, cues), operations.deletions)
+    scanner.people = People(_worked_with(playlists, cues), operations.deletions, operations.in_flight)
     refresher = SmartRefresher(database, uow, playlists.smart, playlists.looks, clock)
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
@@ -226,6 +229,7 @@ async def build(
         # One for each machine, where the address is the machine's own.
         *(Duty(item, duties.post(f"{item.name} on {socket.gethostname()}")) for item in supervised),
         Duty(Retention(event_log, clock, config.event_retention_days), upkeep),
+        *([scan_process] if scan_process is not None else []),
         Duty(scanner, library),
         Duty(HashBackfill(tools, scanner), library),
         Duty(CatchUp(uow, event_log, bus, scans), upkeep),

@@ -49,6 +49,7 @@ class Config:
     audio_server_key_format: str
     max_concurrent_scans: int
     scan_workers: int
+    scan_process: bool
     duplicate_detection_enabled: bool
     confirm_file_deletes: bool
     event_retention_days: int
@@ -188,6 +189,7 @@ def load(env_file: Path | None = None, **overrides: object) -> Config:
             "AUDIO_SERVER_KEY_FORMAT", "name", validate=validate.OneOf(["name", "number"])
         ),
         "max_concurrent_scans": env.int("MAX_CONCURRENT_SCANS", 2, validate=at_least_1),
+        "scan_process": env.bool("SCAN_PROCESS", True),
         "scan_workers": env.int("SCAN_WORKERS", os.cpu_count() or 1, validate=at_least_1),
         "duplicate_detection_enabled": env.bool("DUPLICATE_DETECTION_ENABLED", True),
         "confirm_file_deletes": env.bool("CONFIRM_FILE_DELETES", True),

@@ -79,6 +79,7 @@ def make_config(**overrides: object) -> Config:
             None,
             **{
                 "scan_workers": 2,
+                "scan_process": False,
                 "analysis_server_command": "",
                 "audio_server_ws_url": "",
                 "auto_analyze_new_tracks": False,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from scripts.bench.measure import cpu_seconds, percentile, show
+from scripts.bench.measure import cpu_seconds, descendants, percentile, show
 from scripts.bench.mismo import Mismo
 from tests.support import sound
 
@@ -36,20 +36,7 @@ def make_library(folder: Path, tracks: int, copies: int) -> None:
 
 def family_seconds(pid: int) -> float:
     """Processor time of a process and all that descend from it and still run."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(") ", 1)[1].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    total, waiting = 0.0, [pid]
-    while waiting:
-        current = waiting.pop()
-        total += cpu_seconds(current)
-        waiting += children.get(current, ())
-    return total
+    return sum(cpu_seconds(process) for process in (pid, *descendants(pid)))
 
 
 async def delays(mismo: Mismo, groups: int) -> list[float]:

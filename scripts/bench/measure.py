@@ -37,16 +37,26 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def descendants(pid: int, program: str = "") -> list[int]:
+    """Processes that come from another one and still run; of a program, those whose command line names it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(") ", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    found, heads = [], [pid]
+    while heads:
+        heads = [child for head in heads for child in children.get(head, ())]
+        found += heads
+    return [child for child in found if program in Path(f"/proc/{child}/cmdline").read_text()]
+
+
 def bytes_read(pid: int) -> int:
-    """What the children of a process (the server's readers) have read so far, from disk or cache."""
-    total = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            if f"PPid:\t{pid}\n" in status.read_text():
-                total += _read_by(status.parent) + bytes_read(int(status.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total
+    """What the processes that read files for a server have read so far, from disk or cache."""
+    return sum(_read_by(Path(f"/proc/{reader}")) for reader in descendants(pid, "server.scanning.worker"))
 
 
 def _read_by(process: Path) -> int:

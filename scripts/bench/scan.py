@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.bench import bare_scan
-from scripts.bench.measure import resident_mb, show
+from scripts.bench.measure import descendants, resident_mb, show
 from scripts.bench.mismo import Mismo
 
 
 @dataclass(slots=True)
 class Figures:
-    """Seconds of each run, and megabytes of the server process."""
+    """Seconds of each run, and megabytes of the server process and of the one that scans."""
 
     cold: list[float]
     bare_cold: list[float]
     rescan: list[float]
     bare_rescan: list[float]
     memory: list[float]
+    scanning_memory: list[float]
     tracks: int = 0
 
 
@@ -44,10 +45,11 @@ async def once(library: Path, folder: Path, figures: Figures) -> None:
             figures.bare_rescan.append(bare)
             figures.rescan.append((await mismo.scan(directory)).seconds)
         figures.memory.append(resident_mb(mismo.pid))
+        figures.scanning_memory += [resident_mb(pid) for pid in descendants(mismo.pid, "server.apart")]
 
 
 async def main(library: Path, runs: int) -> None:
-    figures = Figures([], [], [], [], [])
+    figures = Figures([], [], [], [], [], [])
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="mismo-bench-") as folder:
             await once(library, Path(folder), figures)
@@ -66,6 +68,7 @@ async def main(library: Path, runs: int) -> None:
         rescan / bare,
     )
     show("memory of the server after it", f"{statistics.median(figures.memory):.0f} MB", "-", None)
+    show("… of the scanning process", f"{statistics.median(figures.scanning_memory):.0f} MB", "-", None)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,12 @@ async def run(config: Config, given: argparse.Namespace) -> int:
 async def _own_server(config: Config, lock: Lock) -> AsyncIterator[str]:
     """A server for the time of the scan, on a free port of the loopback address, without companions."""
     alone = replace(
-        config, host="127.0.0.1", analysis_server_command="", audio_server_command=None, audio_server_ws_url=""
+        config,
+        host="127.0.0.1",
+        analysis_server_command="",
+        audio_server_command=None,
+        audio_server_ws_url="",
+        scan_process=False,  # there is nobody else whom it could keep waiting
     )
     async with opened(alone, lock) as database:
         made = await app.build(alone, database)

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from server.db.turn import Turn
+
 T = TypeVar("T")
 Params = Mapping[str, Any]
 NOT_IN_BACKUPS = ("event_head",)
@@ -88,6 +90,7 @@ class Database(abc.ABC):
 
     dialect: Dialect
     url: str
+    turn: Turn  # of this process's writers
 
     @abc.abstractmethod
     async def open(self) -> None: ...
@@ -111,9 +114,9 @@ class Database(abc.ABC):
         """
 
     @property
-    @abc.abstractmethod
     def is_in_demand(self) -> bool:
         """Whether somebody had to wait for a patient writer in the last seconds: its transactions should be short."""
+        return self.turn.is_in_demand
 
     @abc.abstractmethod
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:

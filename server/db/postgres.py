@@ -71,11 +71,11 @@ def _prepare(sql: str, params: Params | None) -> tuple[str, list[Any]]:
 class PostgresDatabase(Database):
     dialect = Dialect.POSTGRES
 
-    def __init__(self, url: str, pool_size: int = POOL_SIZE):
+    def __init__(self, url: str, turn: Turn | None = None, *, pool_size: int = POOL_SIZE):
         self.url = url
         self._pool_size = pool_size
         self._pool: Any = None
-        self._turn = Turn()
+        self.turn = turn or Turn()
 
     async def open(self) -> None:
         try:
@@ -114,15 +114,11 @@ class PostgresDatabase(Database):
     async def write(self, *, is_patient: bool = False) -> AsyncIterator[Connection]:
         # Waiting for others of this process takes no connection away from its readers.
         async with (
-            self._turn.taken(is_patient=is_patient),
+            self.turn.taken(is_patient=is_patient),
             self._connection() as connection,
             _transaction(connection, _BEGIN_TO_WRITE),
         ):
             yield connection
-
-    @property
-    def is_in_demand(self) -> bool:
-        return self._turn.is_in_demand
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._connection() as connection:

@@ -171,14 +171,16 @@ def _prepare(sql: str, params: Params | None) -> tuple[str, dict[str, Any]]:
 class SqliteDatabase(Database):
     dialect = Dialect.SQLITE
 
-    def __init__(self, path: Path, readers: int = READERS, busy_timeout_ms: int = BUSY_TIMEOUT_MS):
+    def __init__(
+        self, path: Path, turn: Turn | None = None, *, readers: int = READERS, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    ):
         """`busy_timeout_ms`: how long to wait for another program's lock before `DatabaseBusy` is raised."""
         self.path = path
         self._busy_timeout_ms = busy_timeout_ms
         self.url = f"sqlite:///{path}"
         self._reader_count = readers
         self._writer: SqliteConnection | None = None
-        self._turn = Turn()
+        self.turn = turn or Turn()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         # Whoever is in a hurry doesn't wait for a reader that is busy with something long.
         self._hurried: SqliteConnection | None = None
@@ -216,7 +218,7 @@ class SqliteDatabase(Database):
         return f"PRAGMA cache_size = {-min(max(share, CACHE_KIB_MIN), CACHE_KIB_MAX)}"
 
     async def close(self) -> None:
-        async with self._turn.taken():  # who writes now comes to its end
+        async with self.turn.taken():  # who writes now comes to its end
             self._writer = self._hurried = None
             while self._open:
                 await self._open.pop().close()
@@ -239,7 +241,7 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def write(self, *, is_patient: bool = False) -> AsyncIterator[Connection]:
-        async with self._turn.taken(is_patient=is_patient):
+        async with self.turn.taken(is_patient=is_patient):
             writer = self._writer
             if writer is None:
                 raise errors.DatabaseDown
@@ -247,10 +249,6 @@ class SqliteDatabase(Database):
                 lambda: writer.execute("BEGIN IMMEDIATE"), lambda: _commit(writer), writer.roll_back
             ):
                 yield writer
-
-    @property
-    def is_in_demand(self) -> bool:
-        return self._turn.is_in_demand
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
         async with self._reader() as reader:
@@ -275,7 +273,7 @@ class SqliteDatabase(Database):
         return sum(file.stat().st_size for file in self.path.parent.glob(self.path.name + "*"))
 
     async def optimize(self) -> None:
-        async with self._turn.taken():
+        async with self.turn.taken():
             if self._writer is not None:
                 # Bounded: a look at a sample of each index, not at every row of a million.
                 await self._writer.execute("PRAGMA analysis_limit = 1000")

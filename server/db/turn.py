@@ -23,6 +23,10 @@ class Turn:
         self._patient = asyncio.Lock()
         self._demanded_at = -math.inf
 
+    def demanded(self) -> None:
+        """Somebody has to wait for a patient one."""
+        self._demanded_at = time.monotonic()
+
     @property
     def is_in_demand(self) -> bool:
         """Whether somebody had to wait for a patient one just now."""
@@ -35,6 +39,6 @@ class Turn:
                 yield
         else:
             if self._patient.locked():
-                self._demanded_at = time.monotonic()
+                self.demanded()
             async with self._line:
                 yield

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -16,7 +15,6 @@ from server.db.database import Database, to_the_end
 from server.db.uow import Transaction, UnitOfWork
 from server.events.bus import Bus
 from server.events.model import Event
-from server.libraries.in_flight import InFlight
 from server.operations import events, outcome, store
 from server.operations.disk import Disk, Stopped
 from server.operations.failure import OperationFailed, failure_of
@@ -55,7 +53,6 @@ class Tools:
     tracks: TrackService
     bus: Bus
     clock: Clock
-    in_flight: InFlight
     backoff: Sequence[float] = (0.2, 1.0, 5.0)
     watch: Watch = field(default_factory=Unwatched)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -84,21 +81,20 @@ class Attempt:
         """
         self.disk = await self._open_disk()
         await self._find_undone()
-        with ExitStack() as held:
-            try:
-                failure = await self._try(held)
-            except _Withdrawn:
-                return True
-            return failure is None or await self._give_up(failure)
+        try:
+            failure = await self._try()
+        except _Withdrawn:
+            return True
+        return failure is None or await self._give_up(failure)
 
-    async def _try(self, held: ExitStack) -> OperationFailed | None:
+    async def _try(self) -> OperationFailed | None:
         """None once it is done, else the failure that trying again doesn't help against."""
         for pause in (*self.tools.backoff, None):
             self._tries += 1
             try:
                 if not self._plans:
                     await self._plan()
-                    self._hold(held)
+                    self._warn_the_watcher()
                 arrived = await self._on_disk(carry_out)
             except (OSError, OperationFailed, paths.Outside) as error:
                 failure = failure_of(error)
@@ -112,14 +108,13 @@ class Attempt:
                 return None
         raise AssertionError("the last try returns")
 
-    def _hold(self, held: ExitStack) -> None:
+    def _warn_the_watcher(self) -> None:
         places = [
             (place.library_directory_id, place.path)
             for plan in self._plans.values()
             for step in plan.steps
             for place in (step.source, step.target)
         ]
-        held.enter_context(self.tools.in_flight.held(places))
         self.tools.watch.expect(places)
 
     # -- planning

@@ -58,6 +58,17 @@ class OperationService:
         """Which of some tracks somebody has deleted, and when: ids with the `missing_since` that they got then."""
         return await store.deletions(connection, track_ids)
 
+    async def in_flight(self, connection: Connection) -> set[tuple[str, bytes]]:
+        """Places (library directory, path) that operations move files from and to, from before the disk is touched
+        until the change is committed; by the journal, so those of every process.
+        """
+        return {
+            (place.library_directory_id, place.path)
+            for plan in await store.running(connection)
+            for step in plan.steps
+            for place in (step.source, step.target)
+        }
+
     async def get(self, operation_id: str) -> Operation:
         """An operation; raises `NotFound`."""
         found = await store.get(self._database.direct, operation_id)

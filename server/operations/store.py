@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from server.db.database import Connection
-from server.operations.model import Operation, Place, from_row
+from server.operations.model import Operation, Place, Plan, from_row, plan_of
 
 _COLUMNS = (
     "id", "job_id", "batch_id", "kind", "state", "track_id", "undo_of", "library_directory_id", "path",
@@ -109,6 +109,15 @@ async def deletions(connection: Connection, track_ids: Sequence[str]) -> set[tup
         {"ids": list(track_ids)},
     )
     return {(row["track_id"], row["finished_at"]) for row in rows}
+
+
+async def running(connection: Connection) -> list[Plan]:
+    """The plans of all operations at work."""
+    rows = await connection.fetch_all(
+        # The first condition is the index's own.
+        "SELECT steps FROM file_operations WHERE state IN ('queued', 'running') AND state = 'running'"
+    )
+    return [plan_of(row["steps"]) for row in rows]
 
 
 async def active(connection: Connection, limit: int) -> list[Operation]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from server.db.database import Connection, Row
-from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
 from server.scanning import handover, place
 from server.scanning.intake import Tools, Tx
@@ -27,7 +26,6 @@ class Ending:
 
     tools: Tools
     directory: LibraryDirectory
-    in_flight: InFlight
     people: handover.People
 
     async def look(self, pks: Sequence[int]) -> Absent:
@@ -37,7 +35,8 @@ class Ending:
         """
         tools = self.tools
         known = await tools.tracks.by_pks(tools.database.direct, pks)
-        rows = [row for row in known if self._may_be_gone(row)]
+        in_flight = await self.people.in_flight(tools.database.direct)
+        rows = [row for row in known if self._may_be_gone(row, in_flight)]
         absent = await tools.file_system.call_at(self.directory.path, place.gone, self.directory, rows)
         return Absent(absent, await handover.successors(absent, tools) if absent else ())
 
@@ -45,8 +44,9 @@ class Ending:
         """Say of the tracks that are still where they were seen what became of their files."""
         paths = {row["pk"]: row["path"] for row in absent.rows}
         found = await self.tools.tracks.by_pks(tx, list(paths))
-        going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row)]
-        moved = await handover.hand_over(tx, self.tools, going, absent.present, self.people, self.in_flight)
+        in_flight = await self.people.in_flight(tx)
+        going = [row for row in found if row["path"] == paths[row["pk"]] and self._may_be_gone(row, in_flight)]
+        moved = await handover.hand_over(tx, self.tools, going, absent.present, self.people)
         rest = [row["pk"] for row in going if row["pk"] not in moved]
         return Counts(moved=len(moved), missing=await self.tools.tracks.mark_missing(tx, rest))
 
@@ -80,16 +80,16 @@ class Ending:
             if row["missing_since"] is not None and place.of(row) == seen[row["pk"]]
         ]
         waiting = await self._not_deleted(tx, rows)
-        moved = await handover.hand_over(tx, self.tools, waiting, absent.present, self.people, self.in_flight)
+        moved = await handover.hand_over(tx, self.tools, waiting, absent.present, self.people)
         return Counts(moved=len(moved))
 
     async def _not_deleted(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
         deleted = await self.people.deletions(connection, [row["id"] for row in rows])
         return [row for row in rows if (row["id"], row["missing_since"]) not in deleted]
 
-    def _may_be_gone(self, row: Row) -> bool:
+    def _may_be_gone(self, row: Row, in_flight: Collection[tuple[str, bytes]]) -> bool:
         return (
             row["library_directory_id"] == self.directory.id
             and row["missing_since"] is None
-            and (self.directory.id, bytes(row["path"])) not in self.in_flight
+            and (self.directory.id, bytes(row["path"])) not in in_flight
         )

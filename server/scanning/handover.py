@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from server.db.database import Connection, Row, as_dict
-from server.libraries.in_flight import InFlight
 from server.scanning import place
 from server.scanning.intake import Tools, Tx
 from server.tracks import model
 
 InUse = Callable[[Connection, Sequence[str]], Awaitable[set[str]]]
 Deletions = Callable[[Connection, Sequence[str]], Awaitable[set[tuple[str, int]]]]
+InFlight = Callable[[Connection], Awaitable[Collection[tuple[str, bytes]]]]
 
 
 async def _nothing(_: Connection, __: Sequence[str]) -> set[str]:
@@ -28,16 +28,22 @@ async def _no_deletions(_: Connection, __: Sequence[str]) -> set[tuple[str, int]
     return set()
 
 
+async def _none_in_flight(_: Connection) -> Collection[tuple[str, bytes]]:
+    return ()
+
+
 @dataclass(slots=True)
 class People:
-    """What people did with tracks, as other domains know it.
+    """What people did with tracks and files, as other domains know it.
 
     `in_use` says which of some tracks are in a playlist or have cues that somebody set; `deletions`, which of them
-    somebody has had deleted, and when (id and Unix milliseconds).
+    somebody has had deleted, and when (id and Unix milliseconds); `in_flight`, which places (library directory and
+    path) Mismo itself moves files from and to just now: what a scan sees there meanwhile is no news.
     """
 
     in_use: InUse = _nothing
     deletions: Deletions = _no_deletions
+    in_flight: InFlight = _none_in_flight
 
 
 async def alike(rows: Sequence[Row], tools: Tools) -> list[Row]:
@@ -67,9 +73,7 @@ async def there(rows: Sequence[Row], tools: Tools) -> list[Row]:
     return found
 
 
-async def hand_over(
-    tx: Tx, tools: Tools, going: Sequence[Row], present: Sequence[Row], people: People, in_flight: InFlight
-) -> set[int]:
+async def hand_over(tx: Tx, tools: Tools, going: Sequence[Row], present: Sequence[Row], people: People) -> set[int]:
     """Let tracks go on where a newer file with their audio lies; returns the row numbers of those that could.
 
     `going` are rows as they are in the transaction, `present` what `successors` has found.
@@ -77,6 +81,7 @@ async def hand_over(
     if not going or not present:
         return set()
     seen = {row["pk"]: place.of(row) for row in present}
+    in_flight = await people.in_flight(tx)
     still = [
         row
         for row in await tools.tracks.by_pks(tx, list(seen))

@@ -13,7 +13,6 @@ from typing import TypeVar
 from server import errors, ids, log
 from server.db.database import Row, to_the_end
 from server.filesystem import DaemonThreads, Unresponsive
-from server.libraries.in_flight import InFlight
 from server.libraries.model import LibraryDirectory
 from server.scanning import handover, identity, store
 from server.scanning.ending import Ending
@@ -39,12 +38,29 @@ RETRY_SECONDS = 1.0
 _END = None
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a scan is to look at."""
+
+    scan: Scan
+    directory: LibraryDirectory
+    parts: Sequence[Part]
+
+
 class DirectoryWentAway(Exception):
     """The library directory can't be reached any more; what it held is as it was."""
 
 
 class TakenOver(Exception):
     """The scan was ended by another process, to which this one must have looked dead."""
+
+
+class ScanFailed(Exception):
+    """The scan failed in another process, for the reason that the words of this give."""
+
+
+# What may happen to any scan; everything else is a fault of the program.
+EXPECTED = (DirectoryWentAway, TakenOver, ScanFailed, errors.MismoError, OSError)
 
 
 @dataclass(slots=True)
@@ -63,8 +79,7 @@ class Progress:
 class ScanRun:
     """A scan that runs; `go` holds it while it is paused. What it has written stays, however it ends.
 
-    `growing` are files, by their path in the directory, that somebody still writes: they are left for later. Files
-    `in_flight` are being moved by Mismo itself, which says so when it is done.
+    `growing` are files, by their path in the directory, that somebody still writes: they are left for later.
     """
 
     scan: Scan
@@ -72,9 +87,8 @@ class ScanRun:
     tools: Tools
     report: Callable[[Progress], None]
     parts: Sequence[Part]
-    growing: Callable[[], Collection[bytes]] = tuple
-    in_flight: InFlight = field(default_factory=InFlight)
-    people: handover.People = field(default_factory=handover.People)
+    growing: Callable[[], Awaitable[Collection[bytes]]]
+    people: handover.People
     go: asyncio.Event = field(default_factory=asyncio.Event)
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
@@ -84,9 +98,17 @@ class ScanRun:
     _read: list[Outcome] = field(default_factory=list)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self.go.set()
+
+    def hold(self, *, is_paused: bool) -> None:
+        if is_paused:
+            self.go.clear()
+        else:
+            self.go.set()
+
     async def run(self) -> None:
         """Raises `DirectoryWentAway` when the directory is lost on the way, before anything is called missing."""
-        self.go.set()
         await self._note_drives_away()
         requests: asyncio.Queue[Request | None] = asyncio.Queue(self.tools.workers.count * 2)
         readers = self.tools.workers.count + 1  # one more than there are processes, so that none waits for a writer
@@ -207,16 +229,22 @@ class ScanRun:
         self.counts.unchanged += plan.unchanged
         self._unseen.extend(plan.unseen)
         await self._restore(plan.found_again)
-        growing = self.growing()
-        to_read = [entry for entry in plan.to_read if entry.path not in growing and not self._is_in_flight(entry.path)]
+        to_read = await self._without_busy(plan.to_read)
         if to_read and self.scan.strategy is not Strategy.FULL:
             to_read = await self._recognise(to_read)
         self.progress.done += len(entries) - len(to_read)
         self.report(self.progress)
         return to_read
 
-    def _is_in_flight(self, path: bytes) -> bool:
-        return (self.directory.id, path) in self.in_flight
+    async def _without_busy(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Files that nobody is writing or moving; who does will say when they are ready."""
+        if not entries:
+            return []
+        growing = await self.growing()
+        in_flight = await self._answer(partial(self.people.in_flight, self.tools.database.direct))
+        return [
+            entry for entry in entries if entry.path not in growing and (self.directory.id, entry.path) not in in_flight
+        ]
 
     async def _restore(self, pks: Sequence[int]) -> None:
         for start in range(0, len(pks), BATCH):
@@ -349,7 +377,7 @@ class ScanRun:
     async def _finish(self) -> None:
         """Call missing what a complete walk didn't find, if the directory is still there to be believed."""
         now = await self._demand_directory()
-        ending = Ending(self.tools, now, self.in_flight, self.people)
+        ending = Ending(self.tools, now, self.people)
         for start in range(0, len(self._unseen), BATCH):
             await self.go.wait()
             pks = list(self._unseen[start : start + BATCH])
@@ -375,6 +403,13 @@ class ScanRun:
         """Failures that no batch has stored yet."""
         pending, self._failures = self._failures, []
         return pending
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What went wrong first, in a scan's group of tasks."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def task_of(entry: Entry) -> Task:

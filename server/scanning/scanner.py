@@ -13,12 +13,12 @@ from server.db.database import to_the_end
 from server.events.bus import Bus
 from server.events.model import Entry, Transient
 from server.libraries.events import MediaConnected
-from server.libraries.in_flight import InFlight
 from server.scanning import events, handover, store
 from server.scanning.intake import Tools
 from server.scanning.model import Failure, Scan, State
 from server.scanning.part import Part
-from server.scanning.run import DirectoryWentAway, Progress, ScanRun, TakenOver
+from server.scanning.process import ProcessRun, ScanProcess
+from server.scanning.run import EXPECTED, Progress, ScanRun, TakenOver, first_of
 
 logger = log.get(__name__)
 _RATE_SECONDS = 0.05
@@ -27,6 +27,7 @@ RETRY_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 SIGNAL = "scans"
 INTERRUPTED = "interrupted: the server stopped"
+Run = ScanRun | ProcessRun
 _Ended = events.ScanComplete | events.ScanCancelled | events.ScanFailed
 
 
@@ -34,15 +35,9 @@ _Ended = events.ScanComplete | events.ScanCancelled | events.ScanFailed
 class Running:
     """A scan at work."""
 
-    run: ScanRun
+    run: Run
     task: asyncio.Task[None]
     is_cancelled: bool = False
-
-    def hold(self, *, is_paused: bool) -> None:
-        if is_paused:
-            self.run.go.clear()
-        else:
-            self.run.go.set()
 
     def cancel(self) -> None:
         if not self.is_cancelled:
@@ -51,22 +46,26 @@ class Running:
 
 
 class Scanner:
-    """Runs at most `max_concurrent` scans at once, by priority."""
+    """Runs at most `max_concurrent` scans at once, by priority.
+
+    Those of whole directories and folders work in the `process`, if there is one. The parts that a watcher names are
+    few and are to be known at once: they are scanned here.
+    """
 
     name = "scanner"
 
-    def __init__(self, tools: Tools, bus: Bus, max_concurrent: int):
-        self._tools = tools
+    def __init__(self, tools: Tools, bus: Bus, max_concurrent: int, process: ScanProcess | None = None):
+        self.tools = tools
+        self.process = process
         self._bus = bus
         self._max_concurrent = max_concurrent
         self.running: dict[str, Running] = {}
-        # Scan → what it looks at, where that is known better than by its folder.
+        # Scan → the parts of a directory that it looks at, where that is more than one folder.
         self.parts: dict[str, tuple[Part, ...]] = {}
         self.owner = ids.new_id()
         # Set by the watcher, which knows which files of a directory somebody still writes.
         self.growing: Callable[[str], Collection[bytes]] = _nothing
-        self.in_flight = InFlight()
-        # Set by who knows with which tracks somebody has worked, and which somebody has deleted.
+        # Set by who knows what somebody did with tracks and files.
         self.people = handover.People()
         # Set by who queues scans: one of a whole directory.
         self.scan_again: Callable[[str], Awaitable[object]] = _never
@@ -106,10 +105,10 @@ class Scanner:
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """Do with the scans that run what was asked for, maybe of another process, and start those whose turn it is."""
-        for scan in await store.active(self._tools.database.direct):
+        for scan in await store.active(self.tools.database.direct):
             running = self.running.get(scan.id)
             if running is not None:
-                running.hold(is_paused=scan.state is State.PAUSED)
+                running.run.hold(is_paused=scan.state is State.PAUSED)
                 if scan.is_cancel_asked:
                     running.cancel()
             elif scan.state is State.QUEUED and len(self.running) < self._max_concurrent:
@@ -120,32 +119,36 @@ class Scanner:
 
         Only the holder of the duty may, since it is the only one that works on scans.
         """
-        for scan in await store.active(self._tools.database.direct):
+        for scan in await store.active(self.tools.database.direct):
             if scan.state is not State.QUEUED and scan.id not in self.running:
                 await self.end(scan, State.FAILED, events.ScanFailed, error=INTERRUPTED)
 
     async def _launch(self, scan: Scan, group: asyncio.TaskGroup) -> None:
-        directory = await self._tools.libraries.get(scan.library_directory_id)
-        started = replace(scan, state=State.RUNNING, started_at=self._tools.clock.now_ms(), owner=self.owner)
+        directory = await self.tools.libraries.get(scan.library_directory_id)
+        started = replace(scan, state=State.RUNNING, started_at=self.tools.clock.now_ms(), owner=self.owner)
         began = time.monotonic()
-        run = ScanRun(
-            started,
-            directory,
-            self._tools,
-            lambda progress: self._report(started, progress, began),
-            self.parts.get(scan.id, (Part(scan.path),)),
-            lambda: self.growing(directory.id),
-            self.in_flight,
-            self.people,
-        )
-        async with self._tools.uow() as tx:
+
+        def report(progress: Progress) -> None:
+            self._report(started, progress, began)
+
+        async def growing() -> Collection[bytes]:
+            return self.growing(directory.id)
+
+        parts = self.parts.get(scan.id)
+        run: Run
+        if parts is None and self.process is not None:
+            run = ProcessRun(started, directory, (Part(scan.path),), self.process, report)
+        else:
+            parts = parts or (Part(scan.path),)
+            run = ScanRun(started, directory, self.tools, report, parts, growing, self.people)
+        async with self.tools.uow() as tx:
             if not await store.launch(tx, started):
                 return  # cancelled meanwhile
             tx.emit(events.ScanStarted(scan=started.as_json()))
         # No await between here and the end, so that a cancel always finds the scan's task.
         self.running[scan.id] = Running(run, group.create_task(self._work(run), name=f"scan {scan.id}"))
 
-    async def _work(self, run: ScanRun) -> None:
+    async def _work(self, run: Run) -> None:
         scan = run.scan
         try:
             await run.run()
@@ -156,12 +159,12 @@ class Scanner:
             await to_the_end(self._close(run, State.FAILED, events.ScanFailed, INTERRUPTED, is_patient=False))
             raise
         except Exception as raised:
-            error = _first(raised)
+            error = first_of(raised)
             if isinstance(error, TakenOver):
                 logger.warning("a scan was taken over by another process", scan=scan.id)
                 await self._forget(scan)
                 return
-            if not isinstance(error, (DirectoryWentAway, errors.MismoError, OSError)):
+            if not isinstance(error, EXPECTED):
                 raise
             logger.warning("scan failed", scan=scan.id, error=str(error))
             await self._close(run, State.FAILED, events.ScanFailed, str(error))
@@ -170,7 +173,7 @@ class Scanner:
             await self._close(run, State.COMPLETE, events.ScanComplete)
             await self._follow_return(run.directory.id)
             with contextlib.suppress(errors.Unavailable, errors.DiskFull):  # the next one does it
-                await self._tools.database.optimize()
+                await self.tools.database.optimize()
 
     async def _follow_return(self, directory_id: str) -> None:
         if directory_id in self._returned:
@@ -180,7 +183,7 @@ class Scanner:
                 await self.scan_again(directory_id)
 
     async def _close(
-        self, run: ScanRun, state: State, kind: type[_Ended], error: str | None = None, *, is_patient: bool = True
+        self, run: Run, state: State, kind: type[_Ended], error: str | None = None, *, is_patient: bool = True
     ) -> None:
         """Store how a scan ended. While the database can't take it (a full disk), it is tried again.
 
@@ -216,13 +219,13 @@ class Scanner:
         failures: Sequence[Failure] = (),
     ) -> Scan | None:
         """Store an end and announce it; None, and nothing is done, when the scan has gone on or ended meanwhile."""
-        now = self._tools.clock.now_ms()
-        async with self._tools.uow() as tx:
+        now = self.tools.clock.now_ms()
+        async with self.tools.uow() as tx:
             if not await store.end(tx, scan, state, error, now):
                 return None
             await store.add_failures(tx, scan.id, failures)
             if state is State.COMPLETE:
-                await self._tools.libraries.scanned(tx, scan.library_directory_id, now)
+                await self.tools.libraries.scanned(tx, scan.library_directory_id, now)
             ended = await store.get(tx, scan.id)
             assert ended is not None
             tx.emit(kind(scan=ended.as_json(events.MAX_FAILURES)))
@@ -273,9 +276,3 @@ async def _never(_: str) -> None:
 
 def _nothing(_: str) -> Collection[bytes]:
     return ()
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

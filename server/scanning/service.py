@@ -58,7 +58,7 @@ class ScanService:
         directory = await self._demand_directory(directory_id)
         if path:
             await self._demand_folder(directory, part.path)
-        return await self._insert(self._queued(directory_id, strategy, priority, part.path), (part,))
+        return await self._insert(self._queued(directory_id, strategy, priority, part.path))
 
     async def _demand_directory(self, directory_id: str) -> LibraryDirectory:
         directory = await self.tools.libraries.check(directory_id)
@@ -88,19 +88,20 @@ class ScanService:
         """Queue one scan of some parts of a directory. Raises as `start` does."""
         wanted = merged(parts)
         await self._demand_directory(directory_id)
-        return await self._insert(self._queued(directory_id, strategy, priority, common_folder(wanted)), wanted)
-
-    async def _insert(self, scan: Scan, parts: tuple[Part, ...]) -> Scan:
-        # After a crash, or by another process, the scan of a few folders is one of the folder that holds them.
-        self._scanner.parts[scan.id] = parts
+        scan = self._queued(directory_id, strategy, priority, common_folder(wanted))
+        # After a crash, or by another process, it is a scan of the folder that holds them.
+        self._scanner.parts[scan.id] = wanted
         try:
-            async with self.tools.uow() as tx:
-                if not await store.insert(tx, scan):
-                    raise ScanActive
-                await self._signals.send_with(tx, SIGNAL)
+            return await self._insert(scan)
         except BaseException:
             self._scanner.parts.pop(scan.id, None)
             raise
+
+    async def _insert(self, scan: Scan) -> Scan:
+        async with self.tools.uow() as tx:
+            if not await store.insert(tx, scan):
+                raise ScanActive
+            await self._signals.send_with(tx, SIGNAL)
         return scan
 
     async def enqueue(self, tx: Transaction[Event], directory_id: str) -> None:
@@ -176,7 +177,7 @@ class ScanService:
             await self._signals.send_with(tx, SIGNAL)
         running = self._scanner.running.get(scan.id)
         if running is not None:
-            running.hold(is_paused=state is State.PAUSED)
+            running.run.hold(is_paused=state is State.PAUSED)
         return self._live(replace(scan, state=state))
 
     async def status(self, directory_id: str) -> Scan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from server.operations.trash import TrashService
 from tests.support.application import Running, running
 from tests.support.clock import MovedClock
 from tests.support.library import audio_on_disk, done, library, tree
+
+PATIENCE_SECONDS = 60
 
 
 async def test_deleted_file_lies_in_the_trash_and_its_track_waits(mismo: Running, music: Path) -> None:
@@ -121,8 +124,9 @@ async def test_deleted_files_go_for_good_only_after_the_time_that_the_setting_sa
         clock.move(hours=11 * 24)
         assert await retention.purge() == [], "nothing goes unless somebody has asked for it"
         await mismo.app.settings.put("trash_retention_days", 30)
-        await retention.purge()
-        assert os.listdir(music / ".mismo-trash") == [later]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while os.listdir(music / ".mismo-trash") != [later]:
+                await retention.purge()  # the server's own may be in the middle of it
         await done(mismo, await mismo.client.post(f"/api/operations/{later}/undo", status=202))
         assert (music / "two.mp3").exists()
         assert not (music / "one.mp3").exists()

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 class Socket:

@@ -17,7 +17,6 @@ from server.events.bus import Bus
 from server.events.log import EventLog
 from server.events.model import Event
 from server.filesystem import FileSystem
-from server.libraries.in_flight import InFlight
 from server.libraries.service import LibraryService
 from server.operations.attempt import Tools
 from server.operations.model import Options, Place, Request
@@ -91,7 +90,7 @@ async def served(place: Ground) -> AsyncIterator[Server]:
     tracks = TrackService(database, uow, event_log, clock)
     file_system = FileSystem()
     libraries = LibraryService(database, uow, tracks, file_system, clock)
-    runner = OperationRunner(Tools(database, uow, tracks, bus, clock, InFlight(), backoff=BACKOFF), max_concurrent=1)
+    runner = OperationRunner(Tools(database, uow, tracks, bus, clock, backoff=BACKOFF), max_concurrent=1)
     operations = OperationService(database, uow, tracks, libraries, runner, clock)
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,228 @@
+"""The scanning process, as the server sees it: whole directories are scanned there.
+
+A scan keeps an interpreter busy, and whoever shares it waits; so the server's own answers nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from server import log
+from server.config import Config
+from server.db.database import Database
+from server.libraries.model import LibraryDirectory
+from server.scanning.host import Ended
+from server.scanning.model import Counts, Failure, Scan
+from server.scanning.part import Part
+from server.scanning.pipe import Gone, Pipe, send
+from server.scanning.run import Job, Progress, ScanFailed, TakenOver
+
+logger = log.get(__name__)
+# The next scan then starts at once, and until then the memory is somebody else's.
+IDLE_SECONDS = 300.0
+END_SECONDS = 3.0
+
+
+class ScanProcess:
+    """A service: starts the process when a scan needs it, and lets it go when none has for a while."""
+
+    name = "scanning process"
+
+    def __init__(self, config: Config, database: Database, committed: Callable[[int], None]):
+        """`committed` is told the number of the last event that the process has committed."""
+        self._config = config
+        self._database = database
+        self._committed = committed
+        # Set by who knows which files of a directory somebody still writes.
+        self.growing: Callable[[str], Collection[bytes]] = lambda _: ()
+        self.process_id: int | None = None
+        self._runs: dict[str, ProcessRun] = {}
+        self._wanted = asyncio.Event()
+        self._waiting: list[asyncio.Future[Pipe]] = []
+        self._pipe: Pipe | None = None
+        self._lent: _Lent | None = None
+        self._rest: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", "server.apart", str(theirs.fileno()),
+                        stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+                    )  # fmt: skip
+                except OSError as error:
+                    self._refuse(error)
+                    continue
+                theirs.close()
+                await self._serve(process, ours)
+
+    def _refuse(self, error: OSError) -> None:
+        waiting, self._waiting = self._waiting, []
+        for scan in waiting:
+            if not scan.done():
+                scan.set_exception(ScanFailed(f"the scanning process can't be started: {error}"))
+
+    async def _serve(self, process: asyncio.subprocess.Process, ours: socket.socket) -> None:
+        verbs: dict[str, Callable[..., Any]] = {
+            "committed": self._committed, "progress": self._progress, "growing": self._growing_of,
+            "take_turn": self._take_turn, "end_turn": self._end_turn,
+        }  # fmt: skip
+        reader, writer = await asyncio.open_connection(sock=ours)
+        send(writer, self._config)
+        pipe = Pipe(reader, writer, verbs)
+        self.process_id, self._pipe = process.pid, pipe
+        waiting, self._waiting = self._waiting, []
+        for scan in waiting:
+            if not scan.done():
+                scan.set_result(pipe)
+        try:
+            await pipe.run()
+        finally:
+            is_surprise = self._pipe is pipe
+            self._pipe = self.process_id = None
+            await self._end_turn()
+            how = await _end(process)
+        if is_surprise:
+            logger.error("the scanning process has ended", how=how)
+
+    async def scan(self, run: ProcessRun) -> Ended:
+        """Raises `ScanFailed` when there is no process, or no more."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._runs[run.scan.id] = run
+        try:
+            run.pipe = await self._link()
+            return await self._see_through(run, run.pipe)
+        except Gone:
+            raise ScanFailed("the scanning process has ended") from None
+        finally:
+            del self._runs[run.scan.id]
+            if not self._runs:
+                self._rest = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
+
+    async def _see_through(self, run: ProcessRun, pipe: Pipe) -> Ended:
+        asking = pipe.ask("scan", Job(run.scan, run.directory, run.parts))
+        if run.is_paused:
+            pipe.tell("hold", run.scan.id, True)
+        try:
+            ended: Ended = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # What it has committed until then is to be counted.
+            pipe.tell("cancel", run.scan.id)
+            with contextlib.suppress(TimeoutError, Gone):
+                async with asyncio.timeout(END_SECONDS):
+                    run.take(await asking)
+            raise
+        return ended
+
+    async def _link(self) -> Pipe:
+        if self._pipe is not None:
+            return self._pipe
+        coming: asyncio.Future[Pipe] = asyncio.get_running_loop().create_future()
+        self._waiting.append(coming)
+        self._wanted.set()
+        return await coming
+
+    def _let_go(self) -> None:
+        if self._pipe is not None and not self._runs:
+            pipe, self._pipe = self._pipe, None
+            pipe.close()
+
+    # -- what the process says
+
+    def _progress(self, scan_id: str, progress: Progress, counts: Counts) -> None:
+        run = self._runs.get(scan_id)
+        if run is not None:
+            run.progress, run.counts = progress, counts
+            run.report(progress)
+
+    async def _growing_of(self, directory_id: str) -> Collection[bytes]:
+        return self.growing(directory_id)
+
+    def _take_turn(self, is_patient: bool) -> Awaitable[bool]:
+        self._lent = lent = _Lent()
+        return self._lend(lent, is_patient)
+
+    async def _lend(self, lent: _Lent, is_patient: bool) -> bool:
+        """The turn is taken in one task and given back in another; the answer: whether others want it, too."""
+        turn = self._database.turn
+        await lent.held.enter_async_context(turn.taken(is_patient=is_patient))
+        if lent.is_over:
+            await lent.held.aclose()  # who asked has not waited
+        return turn.is_in_demand
+
+    async def _end_turn(self) -> None:
+        if self._lent is not None:
+            self._lent.is_over = True
+            await self._lent.held.aclose()
+
+
+@dataclass(slots=True)
+class _Lent:
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    is_over: bool = False
+
+
+@dataclass(slots=True)
+class ProcessRun:
+    """A scan at work in the scanning process; to the scanner it is like one that runs here."""
+
+    scan: Scan
+    directory: LibraryDirectory
+    parts: Sequence[Part]
+    process: ScanProcess
+    report: Callable[[Progress], None]
+    counts: Counts = field(default_factory=Counts)
+    progress: Progress = field(default_factory=Progress)
+    is_paused: bool = False
+    pipe: Pipe | None = None
+    _failures: list[Failure] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Raises `TakenOver`, and `ScanFailed` with the words of what went wrong there."""
+        ended = await self.process.scan(self)
+        self.take(ended)
+        if ended.is_taken_over:
+            raise TakenOver
+        if ended.error is not None:
+            raise ScanFailed(ended.error)
+
+    def take(self, ended: Ended) -> None:
+        self.counts, self._failures = ended.counts, ended.failures
+
+    def hold(self, *, is_paused: bool) -> None:
+        if self.is_paused != is_paused:
+            self.is_paused = is_paused
+            if self.pipe is not None:
+                self.pipe.tell("hold", self.scan.id, is_paused)
+
+    def remaining_failures(self) -> list[Failure]:
+        """Failures that no batch has stored yet."""
+        pending, self._failures = self._failures, []
+        return pending
+
+    def tell_waiting(self) -> None:
+        self.progress.is_waiting = True
+        self.report(self.progress)
+
+
+async def _end(process: asyncio.subprocess.Process) -> str:
+    """Wait until the process has ended, for it knows that it is to; says how it ended."""
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            code = await process.wait()
+    except TimeoutError:
+        process.kill()
+        code = await process.wait()
+    return f"signal {-code}" if code < 0 else f"exit {code}"

@@ -1,0 +1,237 @@
+"""Scans of whole directories, in a process of their own: to everybody outside they are like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.config import Config
+from server.scanning import process
+from server.scanning.part import Part
+from tests.conftest import IS_POSTGRES, make_config
+from tests.support import sound
+from tests.support.application import Running, running
+from tests.support.process import ended
+from tests.support.replay import recorded
+from tests.support.websocket import Socket
+
+
+@pytest.fixture
+def apart(database_url: str) -> Config:
+    return make_config(database_url=database_url, scan_process=True)
+
+
+@pytest.fixture
+async def mismo(apart: Config) -> AsyncIterator[Running]:
+    async with running(apart) as it:
+        yield it
+
+
+def filled(folder: Path, count: int, first: int = 0) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(first, first + count):
+        sound.mp3(folder / f"{number}.mp3", number, frames=1)
+    return folder
+
+
+def pid_of(mismo: Running) -> int:
+    assert mismo.app.scanner.process is not None
+    found = mismo.app.scanner.process.process_id
+    assert found is not None
+    return found
+
+
+async def warm(mismo: Running, folder: Path) -> int:
+    """Scan something, so that the process is there; returns its number."""
+    directory = await mismo.added(filled(folder, 1, first=5000))
+    await mismo.scanned(directory["id"])
+    return pid_of(mismo)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process does nothing within the block, however much it is told."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def begun(mismo: Running, directory: dict[str, Any], socket: Socket) -> str:
+    """Start a scan and wait until it runs; its id."""
+    scan = (await mismo.client.post(f"/api/scan/library/{directory['id']}", {}, status=202))["data"]
+    await socket.until(
+        lambda event: event["event"] == "library:directory:scan:started" and event["data"]["scan"]["id"] == scan["id"]
+    )
+    return str(scan["id"])
+
+
+async def total(mismo: Running) -> int:
+    return int((await mismo.client.get("/api/tracks", limit=1))["pagination"]["total"])
+
+
+async def test_scan_works_in_a_process_of_its_own(mismo: Running, music: Path) -> None:
+    filled(music, 200)
+    (music / "broken.mp3").write_bytes(b"ID3 nothing")
+    directory = await mismo.added(music)
+    async with recorded(mismo, "track:*", "library:directory:scan:*") as events:
+        scan = await mismo.scanned(directory["id"])
+    assert (scan["state"], scan["counts"]["found"], scan["counts"]["added"]) == ("complete", 201, 201)
+    assert [failure["path"] for failure in scan["failures"]] == ["broken.mp3"]
+    added = [track["id"] for event in events if event["event"] == "track:added" for track in event["data"]["tracks"]]
+    assert len(added) == len(set(added)) == 201 == await total(mismo)
+    assert pid_of(mismo) != os.getpid()
+    assert mismo.app.workers.process_ids == []  # nothing was read from here
+    again = await mismo.scanned(directory["id"])
+    assert (again["counts"]["unchanged"], again["counts"]["added"]) == (201, 0)
+
+
+async def test_its_progress_is_told(mismo: Running, music: Path) -> None:
+    directory = await mismo.added(filled(music, 50))
+    async with mismo.socket("library:directory:scan:progress") as socket:
+        await mismo.scanned(directory["id"])
+        seen = await socket.until(lambda event: event["data"]["found"] == 50)
+    assert seen["data"]["library_directory_id"] == directory["id"]
+
+
+async def test_parts_that_a_watcher_names_are_scanned_here(mismo: Running, music: Path) -> None:
+    directory = await mismo.added(filled(music, 3))
+    async with mismo.socket("library:directory:scan:complete") as socket:
+        await mismo.app.scans.start_parts(directory["id"], [Part(b"", is_recursive=False)])
+        await socket.named("library:directory:scan:complete")
+    assert await total(mismo) == 3
+    assert mismo.app.scanner.process is not None
+    assert mismo.app.scanner.process.process_id is None
+
+
+async def test_paused_scan_waits_there(mismo: Running, music: Path, tmp_path: Path) -> None:
+    pid = await warm(mismo, tmp_path / "warm")
+    held, other = await mismo.added(filled(music, 20)), await mismo.added(filled(tmp_path / "other", 10, first=100))
+    url = f"/api/scan/library/{held['id']}"
+    async with mismo.socket("library:directory:scan:started") as socket:
+        with frozen(pid):
+            scan_id = await begun(mismo, held, socket)
+            assert (await mismo.client.post(f"{url}/pause"))["data"]["state"] == "paused"
+        await mismo.scanned(other["id"])
+    # Of the paused one nothing was read, though there was time for all of another.
+    assert await total(mismo) == 11
+    assert (await mismo.client.post(f"{url}/resume"))["data"]["state"] == "running"
+    await mismo.app.scanner.ended(scan_id)
+    done = (await mismo.client.get(f"/api/scan/{scan_id}"))["data"]
+    assert (done["state"], done["counts"]["added"]) == ("complete", 20)
+
+
+async def test_cancelled_scan_ends_there(mismo: Running, music: Path, tmp_path: Path) -> None:
+    pid = await warm(mismo, tmp_path / "warm")
+    directory = await mismo.added(filled(music, 20))
+    url = f"/api/scan/library/{directory['id']}"
+    async with mismo.socket("library:directory:scan:*") as socket:
+        with frozen(pid):
+            scan_id = await begun(mismo, directory, socket)
+            await mismo.client.post(f"{url}/pause")
+            cancelling = asyncio.create_task(mismo.client.delete(url))
+        assert (await cancelling)["data"]["state"] == "cancelled"
+        said = await socket.named("library:directory:scan:cancelled")
+    assert said["data"]["scan"]["id"] == scan_id
+    assert await total(mismo) == 1
+    assert (await mismo.scanned(directory["id"]))["counts"]["added"] == 20
+    assert pid_of(mismo) == pid
+
+
+async def test_process_that_dies_fails_its_scan_and_nothing_else(mismo: Running, music: Path, tmp_path: Path) -> None:
+    pid = await warm(mismo, tmp_path / "warm")
+    directory = await mismo.added(filled(music, 20))
+    async with mismo.socket("library:directory:scan:*") as socket:
+        os.kill(pid, signal.SIGSTOP)
+        scan_id = await begun(mismo, directory, socket)
+        os.kill(pid, signal.SIGKILL)
+        said = await socket.named("library:directory:scan:failed")
+    assert said["data"]["scan"]["id"] == scan_id
+    assert said["data"]["scan"]["error"] == "the scanning process has ended"
+    scan = await mismo.scanned(directory["id"])
+    assert (scan["state"], scan["counts"]["added"]) == ("complete", 20)
+    assert pid_of(mismo) != pid
+
+
+async def test_turn_to_write_comes_back_from_a_process_that_dies(
+    mismo: Running, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = await warm(mismo, tmp_path / "warm")
+    directory = await mismo.added(filled(music, 5))
+    scanning = mismo.app.scanner.process
+    assert scanning is not None
+    lend, is_lent = scanning._lend, asyncio.Event()
+
+    async def lent(*given: Any) -> bool:
+        is_demanded = await lend(*given)
+        os.kill(pid, signal.SIGSTOP)  # it may have written already, or not
+        is_lent.set()
+        return is_demanded
+
+    monkeypatch.setattr(scanning, "_lend", lent)
+    async with mismo.socket("library:directory:scan:*") as socket:
+        await begun(mismo, directory, socket)
+        await is_lent.wait()
+        writing = asyncio.create_task(mismo.client.request("PUT", "/api/settings/server_name", {"value": "Studio"}))
+        monkeypatch.undo()
+        os.kill(pid, signal.SIGKILL)
+        assert (await writing).status == 200
+        await socket.named("library:directory:scan:failed")
+    await mismo.scanned(directory["id"])
+    assert await total(mismo) == 6
+
+
+async def test_locked_database_is_waited_for_there(mismo: Running, music: Path, tmp_path: Path, apart: Config) -> None:
+    if IS_POSTGRES:
+        pytest.skip("not for PostgreSQL: it has no lock on the whole database")
+    pid = await warm(mismo, tmp_path / "warm")
+    directory = await mismo.added(filled(music, 5))
+    async with mismo.socket("library:directory:scan:*") as socket:
+        with frozen(pid):
+            scan_id = await begun(mismo, directory, socket)
+            other = sqlite3.connect(apart.sqlite_path, isolation_level=None, check_same_thread=False)
+            other.execute("BEGIN IMMEDIATE")
+        with closing(other):
+            await socket.until(
+                lambda event: event["event"].endswith("progress") and event["data"]["phase"] == "waiting"
+            )
+    await mismo.app.scanner.ended(scan_id)
+    assert (await mismo.client.get(f"/api/scan/{scan_id}"))["data"]["counts"]["added"] == 5
+
+
+async def test_process_goes_with_the_server(apart: Config, music: Path, tmp_path: Path) -> None:
+    async with running(apart) as mismo:
+        pid = await warm(mismo, tmp_path / "warm")
+    assert await asyncio.to_thread(ended, pid)
+    async with running(apart) as mismo:
+        pid = await warm(mismo, tmp_path / "again")
+        directory = await mismo.added(filled(music, 5))
+        async with mismo.socket("library:directory:scan:*") as socket:
+            os.kill(pid, signal.SIGSTOP)  # one that doesn't answer any more is ended
+            scan_id = await begun(mismo, directory, socket)
+    assert await asyncio.to_thread(ended, pid)
+    async with running(apart) as mismo:
+        scan = (await mismo.client.get(f"/api/scan/{scan_id}"))["data"]
+        assert (scan["state"], scan["error"]) == ("failed", "interrupted: the server stopped")
+
+
+async def test_process_without_work_is_let_go(
+    mismo: Running, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "IDLE_SECONDS", 60.0)
+    pid = await warm(mismo, tmp_path / "warm")
+    directory = await mismo.added(filled(music, 5))
+    monkeypatch.setattr(process, "IDLE_SECONDS", 0.0)
+    await mismo.scanned(directory["id"])
+    assert await asyncio.to_thread(ended, pid)
+    await mismo.scanned(directory["id"])  # one that begins while it goes waits for the next
+    assert await total(mismo) == 6
