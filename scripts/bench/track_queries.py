@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.bench import synthetic
-from scripts.bench.measure import percentile, show
+from scripts.bench.measure import percentile, resident_mb, show
 from scripts.bench.mismo import Mismo
 from server.db.database import Dialect
 from server.db.sql import EVERYTHING
@@ -120,6 +120,7 @@ async def over_http(path: Path) -> None:
         report("pages of 50, filter and sort, over HTTP", times, None)
         times = [await timed(lambda n=name: get_facet(mismo, n), 1) for name in ("genre", "artist", "key", "year")]  # type: ignore[misc] # bound per turn
         report("facets of everything, over HTTP", times, None)
+        show("memory of the server after it", f"{resident_mb(mismo.pid):.0f} MB", "-", None)
 
 
 async def get_facet(mismo: Mismo, name: str) -> None:

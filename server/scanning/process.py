@@ -54,18 +54,12 @@ class ScanProcess:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            ours, theirs = socket.socketpair()
-            with ours, theirs:
-                try:
-                    process = await asyncio.create_subprocess_exec(
-                        sys.executable, "-m", "server.apart", str(theirs.fileno()),
-                        stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()],
-                    )  # fmt: skip
-                except OSError as error:
-                    self._refuse(error)
-                    continue
-                theirs.close()
-                await self._serve(process, ours)
+            try:
+                process, ours = await _start()
+            except OSError as error:
+                self._refuse(error)
+                continue
+            await self._serve(process, ours)
 
     def _refuse(self, error: OSError) -> None:
         waiting, self._waiting = self._waiting, []
@@ -215,6 +209,21 @@ class ProcessRun:
     def tell_waiting(self) -> None:
         self.progress.is_waiting = True
         self.report(self.progress)
+
+
+async def _start() -> tuple[asyncio.subprocess.Process, socket.socket]:
+    """The process, and the server's end of the socket between the two."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "server.apart", str(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+            )  # fmt: skip
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours
 
 
 async def _end(process: asyncio.subprocess.Process) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -235,3 +236,19 @@ async def test_process_without_work_is_let_go(
     assert await asyncio.to_thread(ended, pid)
     await mismo.scanned(directory["id"])  # one that begins while it goes waits for the next
     assert await total(mismo) == 6
+
+
+async def test_scan_for_which_no_process_can_be_started_says_so(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start() -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    directory = await mismo.added(filled(music, 5))
+    monkeypatch.setattr(process, "_start", start)
+    async with mismo.socket("library:directory:scan:*") as socket:
+        await begun(mismo, directory, socket)
+        said = await socket.named("library:directory:scan:failed")
+    assert "the scanning process can't be started: " in said["data"]["scan"]["error"]
+    monkeypatch.undo()
+    assert (await mismo.scanned(directory["id"]))["counts"]["added"] == 5
