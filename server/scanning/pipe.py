@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import pickle
 import struct
 from collections.abc import Awaitable, Callable, Mapping
@@ -65,15 +64,14 @@ class Pipe:
         try:
             async with asyncio.TaskGroup() as group:
                 answering: set[asyncio.Task[None]] = set()
-                with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                    while True:
-                        kind, number, verb, words = await receive(self._reader)
-                        if kind == _ANSWER:
-                            self._take(number, words)
-                        elif (coming := self._verbs[verb](*words)) is not None:
-                            task = group.create_task(self._answer(number if kind == _ASKED else None, coming))
-                            answering.add(task)
-                            task.add_done_callback(answering.discard)
+                while (message := await self._hear()) is not None:
+                    kind, number, verb, words = message
+                    if kind == _ANSWER:
+                        self._take(number, words)
+                    elif (coming := self._verbs[verb](*words)) is not None:
+                        task = group.create_task(self._answer(number if kind == _ASKED else None, coming))
+                        answering.add(task)
+                        task.add_done_callback(answering.discard)
                 self._at_end()
                 for task in answering:
                     task.cancel()
@@ -83,6 +81,13 @@ class Pipe:
             for answer in list(self._waiting.values()):
                 if not answer.done():
                     answer.set_exception(Gone())
+
+    async def _hear(self) -> Any:
+        """The next message; None when there will be none."""
+        try:
+            return await receive(self._reader)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
 
     async def _answer(self, number: int | None, coming: Awaitable[Any]) -> None:
         answer = await coming
