@@ -16,7 +16,7 @@ from typing import Any
 
 from server import log
 from server.config import Config
-from server.db.database import Database
+from server.db.database import Database, to_the_end
 from server.libraries.model import LibraryDirectory
 from server.scanning.host import Ended
 from server.scanning.model import Counts, Failure, Scan
@@ -86,7 +86,7 @@ class ScanProcess:
             is_surprise = self._pipe is pipe
             self._pipe = self.process_id = None
             await self._end_turn()
-            how = await _end(process)
+            how = await to_the_end(_end(process))  # or one that hangs would outlive a server that stops just now
         if is_surprise:
             logger.error("the scanning process has ended", how=how)
 

@@ -238,6 +238,15 @@ async def test_process_without_work_is_let_go(
     assert await total(mismo) == 6
 
 
+async def test_process_that_was_let_go_and_hangs_doesnt_outlive_the_server(apart: Config, tmp_path: Path) -> None:
+    async with running(apart) as mismo:
+        pid = await warm(mismo, tmp_path / "warm")
+        os.kill(pid, signal.SIGSTOP)
+        assert mismo.app.scanner.process is not None
+        mismo.app.scanner.process._let_go()
+    assert await asyncio.to_thread(ended, pid)
+
+
 async def test_scan_for_which_no_process_can_be_started_says_so(
     mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
