@@ -181,8 +181,6 @@ async def build(
     libraries.scan_status = scans.directory_status
     watcher = WatchService(WatchTools(libraries, scans, settings, file_system, FileSystemSource()), bus)
     scanner.growing = watcher.growing
-    if scan_process is not None:
-        scan_process.growing = watcher.growing
     cleanup = CleanupService(database, uow, libraries, tracks, file_system, clock, config.backup_folder)
     monitor = MountMonitor(libraries)
     monitor.on_mounts_changed = watcher.look_again

@@ -10,20 +10,10 @@ from dataclasses import dataclass, field
 from server.db.turn import Turn
 from server.scanning.handover import People
 from server.scanning.intake import Tools
-from server.scanning.model import Counts, Failure
+from server.scanning.job import Ended, Job
 from server.scanning.pipe import Pipe
-from server.scanning.run import EXPECTED, Job, Progress, ScanRun, TakenOver, first_of
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a scan ended in the scanning process. `error`: the words of what stopped it."""
-
-    counts: Counts
-    failures: list[Failure]
-    error: str | None = None
-    is_cancelled: bool = False
-    is_taken_over: bool = False
+from server.scanning.run import Progress, ScanRun
+from server.scanning.trouble import EXPECTED, TakenOver, first_of
 
 
 class LentTurn(Turn):
@@ -66,7 +56,7 @@ class ScanHost:
 
     def scan(self, job: Job) -> Awaitable[Ended]:
         async def growing() -> Collection[bytes]:
-            found: Collection[bytes] = await self.pipe.ask("growing", job.directory.id)
+            found: Collection[bytes] = await self.pipe.ask("growing", job.scan.id)
             return found
 
         def report(progress: Progress) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +18,11 @@ from server import log
 from server.config import Config
 from server.db.database import Database, to_the_end
 from server.libraries.model import LibraryDirectory
-from server.scanning.host import Ended
+from server.scanning.job import Ended, Job
 from server.scanning.model import Counts, Failure, Scan
-from server.scanning.part import Part
 from server.scanning.pipe import Gone, Pipe, send
-from server.scanning.run import Job, Progress, ScanFailed, TakenOver
+from server.scanning.run import Progress
+from server.scanning.trouble import ScanFailed, TakenOver
 
 logger = log.get(__name__)
 # The next scan then starts at once, and until then the memory is somebody else's.
@@ -40,8 +40,6 @@ class ScanProcess:
         self._config = config
         self._database = database
         self._committed = committed
-        # Set by who knows which files of a directory somebody still writes.
-        self.growing: Callable[[str], Collection[bytes]] = lambda _: ()
         self.process_id: int | None = None
         self._runs: dict[str, ProcessRun] = {}
         self._wanted = asyncio.Event()
@@ -69,7 +67,7 @@ class ScanProcess:
 
     async def _serve(self, process: asyncio.subprocess.Process, ours: socket.socket) -> None:
         verbs: dict[str, Callable[..., Any]] = {
-            "committed": self._committed, "progress": self._progress, "growing": self._growing_of,
+            "committed": self._committed, "progress": self._progress, "growing": self._growing,
             "take_turn": self._take_turn, "end_turn": self._end_turn,
         }  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
@@ -106,7 +104,7 @@ class ScanProcess:
                 self._rest = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
 
     async def _see_through(self, run: ProcessRun, pipe: Pipe) -> Ended:
-        asking = pipe.ask("scan", Job(run.scan, run.directory, run.parts))
+        asking = pipe.ask("scan", run.job)
         if run.is_paused:
             pipe.tell("hold", run.scan.id, True)
         try:
@@ -141,8 +139,9 @@ class ScanProcess:
             run.progress, run.counts = progress, counts
             run.report(progress)
 
-    async def _growing_of(self, directory_id: str) -> Collection[bytes]:
-        return self.growing(directory_id)
+    async def _growing(self, scan_id: str) -> Collection[bytes]:
+        run = self._runs.get(scan_id)
+        return () if run is None else await run.growing()
 
     def _take_turn(self, is_patient: bool) -> Awaitable[bool]:
         self._lent = lent = _Lent()
@@ -172,16 +171,23 @@ class _Lent:
 class ProcessRun:
     """A scan at work in the scanning process; to the scanner it is like one that runs here."""
 
-    scan: Scan
-    directory: LibraryDirectory
-    parts: Sequence[Part]
+    job: Job
     process: ScanProcess
     report: Callable[[Progress], None]
+    growing: Callable[[], Awaitable[Collection[bytes]]]
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
     is_paused: bool = False
     pipe: Pipe | None = None
     _failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def scan(self) -> Scan:
+        return self.job.scan
+
+    @property
+    def directory(self) -> LibraryDirectory:
+        return self.job.directory
 
     async def run(self) -> None:
         """Raises `TakenOver`, and `ScanFailed` with the words of what went wrong there."""

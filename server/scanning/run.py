@@ -21,6 +21,7 @@ from server.scanning.model import Counts, Failure, Scan, Strategy
 from server.scanning.part import Part
 from server.scanning.plan import compare
 from server.scanning.reader import Order, Outcome, Task
+from server.scanning.trouble import DirectoryWentAway, TakenOver
 from server.scanning.walk import Chunk, Entry, Options, Problem, Walk
 from server.scanning.workers import HUNG, Request
 from server.tracks.model import FileFacts
@@ -36,31 +37,6 @@ ROWS = 5000
 WALK_PATIENCE_SECONDS = 20.0
 RETRY_SECONDS = 1.0
 _END = None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a scan is to look at."""
-
-    scan: Scan
-    directory: LibraryDirectory
-    parts: Sequence[Part]
-
-
-class DirectoryWentAway(Exception):
-    """The library directory can't be reached any more; what it held is as it was."""
-
-
-class TakenOver(Exception):
-    """The scan was ended by another process, to which this one must have looked dead."""
-
-
-class ScanFailed(Exception):
-    """The scan failed in another process, for the reason that the words of this give."""
-
-
-# What may happen to any scan; everything else is a fault of the program.
-EXPECTED = (DirectoryWentAway, TakenOver, ScanFailed, errors.MismoError, OSError)
 
 
 @dataclass(slots=True)
@@ -403,13 +379,6 @@ class ScanRun:
         """Failures that no batch has stored yet."""
         pending, self._failures = self._failures, []
         return pending
-
-
-def first_of(error: BaseException) -> BaseException:
-    """What went wrong first, in a scan's group of tasks."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def task_of(entry: Entry) -> Task:

@@ -15,10 +15,12 @@ from server.events.model import Entry, Transient
 from server.libraries.events import MediaConnected
 from server.scanning import events, handover, store
 from server.scanning.intake import Tools
+from server.scanning.job import Job
 from server.scanning.model import Failure, Scan, State
 from server.scanning.part import Part
 from server.scanning.process import ProcessRun, ScanProcess
-from server.scanning.run import EXPECTED, Progress, ScanRun, TakenOver, first_of
+from server.scanning.run import Progress, ScanRun
+from server.scanning.trouble import EXPECTED, TakenOver, first_of
 
 logger = log.get(__name__)
 _RATE_SECONDS = 0.05
@@ -137,7 +139,7 @@ class Scanner:
         parts = self.parts.get(scan.id)
         run: Run
         if parts is None and self.process is not None:
-            run = ProcessRun(started, directory, (Part(scan.path),), self.process, report)
+            run = ProcessRun(Job(started, directory, (Part(scan.path),)), self.process, report, growing)
         else:
             parts = parts or (Part(scan.path),)
             run = ScanRun(started, directory, self.tools, report, parts, growing, self.people)

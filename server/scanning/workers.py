@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
-import struct
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from server import log
+from server.scanning.pipe import receive, send
 from server.scanning.reader import Order, Outcome, Task, by_name_only
 
 logger = log.get(__name__)
@@ -20,7 +19,6 @@ PATIENCE_SECONDS = 40.0
 # How long a killed process may take to be gone; one that waits for a dead mount can't be killed at all.
 END_SECONDS = 5.0
 HUNG, CRASHED = "parser_hung", "parser_crashed"
-_LENGTH = struct.Struct("!I")
 
 
 class _Died(Exception):
@@ -67,14 +65,11 @@ class _Worker:
         assert stdin is not None
         assert stdout is not None
         try:
-            content = pickle.dumps((request.order, list(request.tasks)), pickle.HIGHEST_PROTOCOL)
-            stdin.write(_LENGTH.pack(len(content)) + content)
+            send(stdin, (request.order, list(request.tasks)))
             missing = len(request.tasks)
             while missing:
                 async with asyncio.timeout(patience):
-                    head = await stdout.readexactly(_LENGTH.size)
-                    answer = await stdout.readexactly(_LENGTH.unpack(head)[0])
-                outcomes: list[Outcome] = pickle.loads(answer)  # noqa: S301 # our own process, on a pipe of its own
+                    outcomes: list[Outcome] = await receive(stdout)
                 missing -= len(outcomes)
                 yield outcomes
         except (asyncio.IncompleteReadError, ConnectionError) as error:
