@@ -3,8 +3,9 @@
     python -m scripts.bench.track_info LIBRARY [--tracks 100000] [--beats 1000] [--rate 100] [--keep FOLDER]
 
 LIBRARY is a folder of music that is scanned, from cold, as often as the figures take. The engine is a websocket server
-in this process; Mismo is another. Its floor is an engine that asks an echo for as many bytes: what a websocket, the
-event loop and the machine cost without Mismo. Also shown: Mismo's CPU time for one reply, which load doesn't change.
+in this process; Mismo is another. Its floor is a client in a process of its own that answers with as many bytes and
+does nothing else, asked in turn with Mismo, at rest and during the scan: what a websocket, the event loop and the
+machine cost without Mismo. Also shown: Mismo's CPU time for one reply.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -64,16 +65,6 @@ class Engine:
         if not reply["success"] or reply["requestId"] != number:
             raise RuntimeError(str(reply)[:300])
         return took, len(text)
-
-    async def sample(self, ids: list[str], rate: float, goes_on: Callable[[int], bool]) -> list[float]:
-        """Milliseconds of each reply, at so many requests a second at most (0: as fast as they are answered)."""
-        random, taken = Random(1), list[float]()
-        while goes_on(len(taken)):
-            started = time.perf_counter()
-            taken.append((await self.ask(random.choice(ids), len(taken)))[0])
-            if rate:
-                await asyncio.sleep(max(0.0, 1 / rate - (time.perf_counter() - started)))
-        return taken
 
 
 @asynccontextmanager
@@ -125,23 +116,42 @@ def _beats(audio_hash: str, count: int) -> dict[str, Any]:
     return {"hash": audio_hash, "beats": beats.tobytes(), "downbeats": beats[::4].tobytes()}
 
 
-async def echoed(size: int, times: int) -> list[float]:
-    """Milliseconds that so many bytes take to come back from a peer that only sends."""
-    body = b"x" * size
+@asynccontextmanager
+async def echoing(size: int) -> AsyncIterator[Engine]:
+    """An engine whose peer only answers, with so many bytes."""
+    async with listening() as engine:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scripts.bench.track_info", "--echo", engine.url, str(size)
+        )
+        try:
+            yield engine
+        finally:
+            process.terminate()
+            await process.wait()
 
-    async def answer(connection: ServerConnection) -> None:
-        async for _ in connection:
-            await connection.send(body, text=True)
 
-    taken = []
-    async with serve(answer, "127.0.0.1", 0, compression=None) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        async with connect(f"ws://127.0.0.1:{port}", compression=None) as socket:
-            for _ in range(times):
-                started = time.perf_counter()
-                await socket.send("{}")
-                await socket.recv()
-                taken.append((time.perf_counter() - started) * 1000)
+async def echo(url: str, size: int) -> None:
+    """The peer of `echoing`."""
+    async with connect(url, compression=None) as socket:
+        await socket.send("{}")
+        async for message in socket:
+            reply = {"success": True, "requestId": orjson.loads(message)["requestId"], "content": ""}
+            reply["content"] = "x" * (size - len(orjson.dumps(reply)))
+            await socket.send(orjson.dumps(reply), text=True)
+
+
+async def sample(
+    engines: Sequence[Engine], ids: list[str], rate: float, goes_on: Callable[[int], bool]
+) -> list[list[float]]:
+    """Milliseconds of each reply of each of them, at so many a second at most (0: as fast as they are answered)."""
+    random = Random(1)
+    taken: list[list[float]] = [[] for _ in engines]
+    while goes_on(len(taken[0])):
+        for engine, times in zip(engines, taken, strict=True):
+            started = time.perf_counter()
+            times.append((await engine.ask(random.choice(ids), len(times)))[0])
+            if rate:
+                await asyncio.sleep(max(0.0, 1 / rate - (time.perf_counter() - started)))
     return taken
 
 
@@ -150,21 +160,21 @@ async def main(library: Path, folder: Path, tracks: int, beats: int, rate: float
     leave_alone()
     async with listening() as engine, Mismo.started(folder / "mismo.db", AUDIO_SERVER_WS_URL=engine.url) as mismo:
         _, size = await engine.ask(ids[0], 0)
-        floor = await echoed(size, _AT_REST)
-        used = cpu_seconds(mismo.pid)
-        rest = await engine.sample(ids, 0, lambda taken: taken < _AT_REST)
-        used = (cpu_seconds(mismo.pid) - used) / len(rest) * 1000
-        directory = await mismo.add(library)
-        over = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            sampling = group.create_task(engine.sample(ids, rate, lambda _: not over.is_set()))
-            await mismo.scan(directory)
-            over.set()
-        busy = sampling.result()
+        async with echoing(size) as peer:
+            used = cpu_seconds(mismo.pid)
+            rest = await sample([engine, peer], ids, 0, lambda taken: taken < _AT_REST)
+            used = (cpu_seconds(mismo.pid) - used) / _AT_REST * 1000
+            directory = await mismo.add(library)
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                sampling = group.create_task(sample([engine, peer], ids, rate, lambda _: not over.is_set()))
+                await mismo.scan(directory)
+                over.set()
+            busy = sampling.result()
         # So that a database that is kept can be used again.
         await mismo.call("DELETE", f"/api/library/directories/{directory}?delete_tracks=true")
-    print(f"{tracks} tracks, {beats} beats each, {size} bytes a reply, {len(busy)} replies during the scan")
-    for name, taken in (("at rest", rest), ("while a cold scan runs", busy)):
+    print(f"{tracks} tracks, {beats} beats each, {size} bytes a reply, {len(busy[0])} replies during the scan")
+    for name, (taken, floor) in (("at rest", rest), ("while a cold scan runs", busy)):
         for share in (0.5, 0.99):
             mine, least = percentile(taken, share), percentile(floor, share)
             show(f"getTrackInfo p{share * 100:g} {name}", f"{mine:.2f} ms", f"{least:.2f} ms echo", mine / least)
@@ -173,12 +183,18 @@ async def main(library: Path, folder: Path, tracks: int, beats: int, rate: float
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("library", type=Path)
+    parser.add_argument("library", type=Path, nargs="?")
     parser.add_argument("--tracks", type=int, default=100_000)
     parser.add_argument("--beats", type=int, default=1_000)
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--keep", type=Path, help="make the database here, and use it again")
+    parser.add_argument("--echo", nargs=2, metavar=("URL", "BYTES"), help="be the peer that is the floor")
     given = parser.parse_args()
+    if given.echo:
+        asyncio.run(echo(given.echo[0], int(given.echo[1])))
+        sys.exit()
+    if given.library is None:
+        parser.error("a library is wanted")
     with tempfile.TemporaryDirectory(prefix="mismo-bench-") as made:
         where = given.keep or Path(made)
         where.mkdir(parents=True, exist_ok=True)
