@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from server import log
-from server.app import App, build, open_database
+from server.app import App, build
+from server.db.opening import open_database
 from server.scanning.host import LentTurn, ScanHost
 from server.scanning.pipe import Pipe, receive
 

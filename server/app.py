@@ -34,8 +34,7 @@ from server.companions.supervisor import Supervised
 from server.config import Config
 from server.db.database import Connection, Database
 from server.db.migrate import migrate
-from server.db.sqlite import SqliteDatabase
-from server.db.turn import Turn
+from server.db.opening import open_database
 from server.db.uow import UnitOfWork
 from server.duplicates import routes as duplicate_routes
 from server.duplicates.grouping import DuplicateDetection, Grouper
@@ -136,17 +135,6 @@ class App:
     routes: tuple[Route, ...]
     idempotency: IdempotencyKeys
     http: web.Application
-
-
-def open_database(config: Config, turn: Turn | None = None) -> Database:
-    """The database of `DATABASE_URL`, not yet opened. `turn`: where its writers stand in line."""
-    if not config.is_postgres:
-        return SqliteDatabase(config.sqlite_path, turn)
-    try:
-        from server.db.postgres import PostgresDatabase
-    except ImportError as error:
-        raise errors.StartupError("PostgreSQL needs the extra 'postgres': pip install 'mismo[postgres]'") from error
-    return PostgresDatabase(config.database_url, turn)
 
 
 async def build(

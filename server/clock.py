@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 # What four digits of a year can say: 0001-01-01 to 9999-12-31, in Unix milliseconds.
 EARLIEST_MS = -62_135_596_800_000
 LATEST_MS = 253_402_300_799_999
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # UTC, and shown so
 
 
 class Clock(Protocol):
@@ -30,10 +31,9 @@ def to_rfc3339(milliseconds: int | None) -> str | None:
     """
     if milliseconds is None:
         return None
-    seconds, fraction = divmod(min(max(milliseconds, EARLIEST_MS), LATEST_MS), 1000)
-    # Not `strftime("%Y")`, which writes the year 7 as "7".
-    moment = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-    return f"{moment.isoformat(timespec='seconds')}.{fraction:03d}Z"
+    # Not `strftime("%Y")`, which writes the year 7 as "7". A moment with a time zone takes three times as long.
+    moment = _EPOCH + timedelta(milliseconds=min(max(milliseconds, EARLIEST_MS), LATEST_MS))
+    return f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def from_rfc3339(text: str) -> int:

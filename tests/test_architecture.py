@@ -26,7 +26,7 @@ FLOOR = {
     "duties": {"supervise", "db", "errors", "log"},
     "filesystem": {"errors"},
     "paths": {"errors"},
-    "db": {"errors", "log"},
+    "db": {"config", "errors", "log"},
     "events": {"db", "clock", "ids", "errors", "log"},
     "api": {"db", "events", "clock", "ids", "errors", "log"},
     # `api.guard` says which hosts and tokens a websocket may come with, as for every request.

@@ -23,6 +23,7 @@ from server import app as application
 from server import config as configuration
 from server.app import App
 from server.db.migrate import migrate
+from server.db.opening import open_database
 from server.playlists import store
 from server.playlists.transfer import Format, Paths, Transfer
 from server.supervise import Supervisor
@@ -178,7 +179,7 @@ async def measure(tracks: int, lists: int) -> dict[str, Any]:
         config = configuration.load(
             None, database_url=f"sqlite:///{Path(folder) / 'library.db'}", audio_server_ws_url=""
         )
-        database = application.open_database(config)
+        database = open_database(config)
         await database.open()
         await migrate(database)
         app = await application.build(config, database)

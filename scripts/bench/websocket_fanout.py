@@ -115,6 +115,7 @@ async def _serve(database: str) -> None:
     from server import log
     from server.config import load
     from server.db.migrate import migrate
+    from server.db.opening import open_database
     from server.settings.events import SettingUpdated
 
     config = load(
@@ -122,7 +123,7 @@ async def _serve(database: str) -> None:
         auto_analyze_new_tracks=False, log_level="warning",
     )  # fmt: skip
     log.configure(config)
-    opened = application.open_database(config)
+    opened = open_database(config)
     await opened.open()
     await migrate(opened)
     app = await application.build(config, opened)

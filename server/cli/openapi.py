@@ -9,12 +9,10 @@ from pathlib import Path
 
 import orjson
 
-from server import app, log
-from server.api.openapi import document
+from server import log
 from server.cli.opened import opened
 from server.cli.output import say
 from server.config import Config
-from server.system import asyncapi
 
 NAME = "openapi"
 HELP = "print the API as an OpenAPI 3.1 document (or the websocket as AsyncAPI 3)"
@@ -26,12 +24,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(config: Config, given: argparse.Namespace) -> int:
+    from server.system import asyncapi
+
     content = asyncapi.document() if given.websocket else await _openapi(config)
     say(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
     return 0
 
 
 async def _openapi(config: Config) -> dict[str, object]:
+    from server import app
+    from server.api.openapi import document
+
     # The routes are made by the composition root, which wants a database; the person's own isn't touched.
     with tempfile.TemporaryDirectory() as folder:
         scratch = replace(config, host="127.0.0.1", database_url=f"sqlite:///{Path(folder) / 'scratch.db'}")

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 from server import errors
-from server.app import open_database
 from server.cli.lock import AlreadyRunning, Lock, only_one
 from server.config import Config
 from server.db.database import Database
 from server.db.migrate import applied, available, migrate
+from server.db.opening import open_database
 
 
 @asynccontextmanager

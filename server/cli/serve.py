@@ -6,7 +6,6 @@ import argparse
 import gc
 from pathlib import Path
 
-from server import app
 from server.cli.lock import only_one
 from server.cli.output import say
 from server.config import Config
@@ -37,6 +36,8 @@ def _port(text: str) -> int:
 
 
 async def run(config: Config, given: argparse.Namespace) -> int:
+    from server import app  # a whole server, which `mismo --help` needn't wait for
+
     with only_one(config) as lock:
 
         def ready(_: app.App, url: str) -> None:

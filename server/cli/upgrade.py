@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from server.app import open_database
 from server.cli.lock import only_one
 from server.cli.output import say
 from server.config import Config
 from server.db.migrate import migrate
+from server.db.opening import open_database
 
 NAME = "migrate"
 HELP = "bring the database to this version (a backup is made first)"

@@ -11,6 +11,7 @@ from server import app as application
 from server import errors
 from server.access.service import AccessService, TokenExists
 from server.config import Config
+from server.db.opening import open_database
 from tests.conftest import make_config
 from tests.support.application import Running, running
 from tests.support.clock import MovedClock
@@ -69,7 +70,7 @@ async def test_a_configured_token_is_asked_for_on_loopback_too(database_url: str
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "mismo.local"])
 async def test_server_that_others_reach_does_not_start_without_a_token(database_url: str, host: str) -> None:
     config = make_config(database_url=database_url, host=host)
-    database = application.open_database(config)
+    database = open_database(config)
     await database.open()
     try:
         with pytest.raises(errors.StartupError, match="mismo token create"):

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,13 @@ async def test_output_that_nobody_reads_to_its_end_is_no_error(program: Program)
     complaint = await process.stderr.read()
     await process.wait()
     assert b"Traceback" not in complaint
+
+
+async def test_help_needs_no_server(program: Program) -> None:
+    # A second, on which a shell that completes commands would wait each time.
+    code = "import sys; import server.__main__; print({'server.app', 'aiohttp'} & set(sys.modules))"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=program.environment(), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.decode() == "set()\n"

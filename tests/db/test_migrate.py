@@ -130,7 +130,7 @@ async def test_upgrade_without_a_backup_is_refused(empty_url: str, folder: Path)
 _MIGRATE = """
 import asyncio, sys
 from pathlib import Path
-from server.app import open_database
+from server.db.opening import open_database
 from server.config import load
 from server.db.migrate import migrate
 

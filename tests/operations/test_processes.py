@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import pytest
 
-from server.app import open_database
+from server.db.opening import open_database
 from tests.cli.program import Program
 from tests.conftest import IS_POSTGRES, make_config
 from tests.support import sound

@@ -11,9 +11,9 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.app import open_database
 from server.config import Config
 from server.db.database import Connection, Database
+from server.db.opening import open_database
 from server.playlists import rules, store
 from server.playlists.compile import Compiler
 from server.playlists.fields import FIELDS, Op

@@ -17,6 +17,7 @@ from server.api.runner import Runner
 from server.app import App
 from server.clock import Clock
 from server.config import Config
+from server.db.opening import open_database
 from server.engine.pace import Pace as EnginePace
 from server.supervise import Supervisor
 from tests.support.client import Client
@@ -76,7 +77,7 @@ async def running(
     engine_pace: EnginePace | None = None,
 ) -> AsyncIterator[Running]:
     """Start everything on a migrated database; a service that fails fails the test."""
-    database = application.open_database(config)
+    database = open_database(config)
     await database.open()
     app = await application.build(config, database, clock, analysis_pace, engine_pace)
     if not is_watching:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from server.app import open_database
 from server.config import Config
 from server.db.database import Database
+from server.db.opening import open_database
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from server.app import open_database
 from server.clock import SystemClock
 from server.db.database import Database
 from server.db.migrate import migrate
+from server.db.opening import open_database
 from server.db.uow import UnitOfWork
 from server.events.log import EventLog
 from server.events.model import Event

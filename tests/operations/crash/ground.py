@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server import app as application
 from server.db.migrate import migrate
+from server.db.opening import open_database
 from tests.operations.crash import process
 from tests.support import sound
 from tests.support.application import running
@@ -121,7 +121,7 @@ def ground(files: int) -> Iterator[Ground]:
 async def _scanned(url: str, folders: Sequence[Path]) -> Any:
     from tests.conftest import make_config
 
-    database = application.open_database(make_config(database_url=url))
+    database = open_database(make_config(database_url=url))
     await database.open()
     await migrate(database)
     await database.close()
