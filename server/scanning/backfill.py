@@ -31,7 +31,7 @@ class HashBackfill:
             await self._scanner.idle()
             try:
                 worked = await self._work()
-            except errors.Unavailable as error:
+            except (errors.Unavailable, errors.DiskFull) as error:
                 logger.warning("hashing in the background has to wait", error=str(error))
                 worked = False
             if not worked:

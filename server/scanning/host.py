@@ -47,11 +47,11 @@ class _Work:
 
 @dataclass(slots=True)
 class ScanHost:
-    """The verbs that the server may say. `pipe` is set once it stands."""
+    """The verbs that the server may say over the `pipe`."""
 
     tools: Tools
     people: People
-    pipe: Pipe = field(init=False)
+    pipe: Pipe
     _working: dict[str, _Work] = field(default_factory=dict)
 
     def scan(self, job: Job) -> Awaitable[Ended]:

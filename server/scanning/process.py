@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,41 +52,52 @@ class ScanProcess:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            if all(scan.done() for scan in self._waiting):
+                continue  # who asked while another one started has got that one, or wants none any more
             try:
                 process, ours = await _start()
             except OSError as error:
-                self._refuse(error)
+                self._refuse(str(error))
                 continue
             await self._serve(process, ours)
 
-    def _refuse(self, error: OSError) -> None:
+    def _waited(self) -> Iterator[asyncio.Future[Pipe]]:
         waiting, self._waiting = self._waiting, []
-        for scan in waiting:
-            if not scan.done():
-                scan.set_exception(ScanFailed(f"the scanning process can't be started: {error}"))
+        return (scan for scan in waiting if not scan.done())
+
+    def _refuse(self, reason: str) -> None:
+        for scan in self._waited():
+            scan.set_exception(ScanFailed(f"the scanning process can't be started: {reason}"))
 
     async def _serve(self, process: asyncio.subprocess.Process, ours: socket.socket) -> None:
+        was_ready = False
+
+        def ready() -> None:
+            nonlocal was_ready
+            was_ready, self._pipe = True, pipe
+            for scan in self._waited():
+                scan.set_result(pipe)
+
         verbs: dict[str, Callable[..., Any]] = {
-            "committed": self._committed, "progress": self._progress, "growing": self._growing,
+            "ready": ready, "committed": self._committed, "progress": self._progress, "growing": self._growing,
             "take_turn": self._take_turn, "end_turn": self._end_turn,
         }  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
         send(writer, self._config)
         pipe = Pipe(reader, writer, verbs)
-        self.process_id, self._pipe = process.pid, pipe
-        waiting, self._waiting = self._waiting, []
-        for scan in waiting:
-            if not scan.done():
-                scan.set_result(pipe)
+        self.process_id = process.pid
         try:
             await pipe.run()
         finally:
             is_surprise = self._pipe is pipe
             self._pipe = self.process_id = None
-            await self._end_turn()
+            if (giving_back := self._end_turn()) is not None:
+                await giving_back
             how = await to_the_end(_end(process))  # or one that hangs would outlive a server that stops just now
-        if is_surprise:
+        if is_surprise or not was_ready:
             logger.error("the scanning process has ended", how=how)
+        if not was_ready:
+            self._refuse(how)
 
     async def scan(self, run: ProcessRun) -> Ended:
         """Raises `ScanFailed` when there is no process, or no more."""
@@ -155,10 +166,13 @@ class ScanProcess:
             await lent.held.aclose()  # who asked has not waited
         return turn.is_in_demand
 
-    async def _end_turn(self) -> None:
-        if self._lent is not None:
-            self._lent.is_over = True
-            await self._lent.held.aclose()
+    def _end_turn(self) -> Awaitable[None] | None:
+        # Which turn it is must be known now: the next word may be for another one.
+        lent, self._lent = self._lent, None
+        if lent is None:
+            return None
+        lent.is_over = True
+        return lent.held.aclose()
 
 
 @dataclass(slots=True)

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from server import errors, ids, log
 from server.db.database import to_the_end
 from server.events.bus import Bus
 from server.events.model import Entry, Transient
-from server.libraries.events import MediaConnected
+from server.libraries.events import DirectoryRemoved, MediaConnected
 from server.scanning import events, handover, store
 from server.scanning.intake import Tools
 from server.scanning.job import Job
@@ -29,6 +30,7 @@ RETRY_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 SIGNAL = "scans"
 INTERRUPTED = "interrupted: the server stopped"
+REMOVED = "its directory was removed from the library"
 Run = ScanRun | ProcessRun
 _Ended = events.ScanComplete | events.ScanCancelled | events.ScanFailed
 
@@ -78,13 +80,20 @@ class Scanner:
         self._returned: set[str] = set()  # directories whose drive came back while they were scanned
         bus.attach(self)
 
-    # -- a listener of the bus, for drives
+    # -- a listener of the bus, for directories that come and go
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """A scan that is at work may have passed, in vain, what can be read again: another one will follow it."""
+        """A scan that is at work may have passed, in vain, what can be read again: another one will follow it.
+
+        One of a directory that has left the library ends.
+        """
         busy = {running.run.directory.id for running in self.running.values()}
-        returned = {entry.data["directory"]["id"] for entry in entries if entry.name == MediaConnected.name}
-        self._returned |= busy & returned
+        self._returned |= busy & _directories(entries, MediaConnected)
+        if removed := _directories(entries, DirectoryRemoved):
+            for running in self.running.values():
+                if running.run.directory.id in removed:
+                    running.cancel()
+            self._wake.set()  # for those in the queue
 
     def transient(self, event: Transient, ts: int) -> None:
         """Progress is no change."""
@@ -126,7 +135,12 @@ class Scanner:
                 await self.end(scan, State.FAILED, events.ScanFailed, error=INTERRUPTED)
 
     async def _launch(self, scan: Scan, group: asyncio.TaskGroup) -> None:
-        directory = await self.tools.libraries.get(scan.library_directory_id)
+        try:
+            directory = await self.tools.libraries.get(scan.library_directory_id)
+        except errors.NotFound:
+            self.parts.pop(scan.id, None)
+            await self.end(scan, State.CANCELLED, events.ScanCancelled, error=REMOVED)
+            return
         started = replace(scan, state=State.RUNNING, started_at=self.tools.clock.now_ms(), owner=self.owner)
         began = time.monotonic()
 
@@ -156,7 +170,7 @@ class Scanner:
             await run.run()
         except asyncio.CancelledError:
             if self.running[scan.id].is_cancelled:
-                await to_the_end(self._close(run, State.CANCELLED, events.ScanCancelled))
+                await self._close(run, State.CANCELLED, events.ScanCancelled)
                 return
             await to_the_end(self._close(run, State.FAILED, events.ScanFailed, INTERRUPTED, is_patient=False))
             raise
@@ -189,20 +203,28 @@ class Scanner:
     ) -> None:
         """Store how a scan ended. While the database can't take it (a full disk), it is tried again.
 
-        A server that stops has no such patience: the next one finds the scan without a process, and ends it.
+        A server that stops has no such patience: the next one finds the scan without a process, and ends it. And a
+        person who cancels now comes too late for the scan, but needn't wait: the queue's next turn ends it.
         """
-        failures = run.remaining_failures()
-        while True:
-            try:
-                await self.end(replace(run.scan, counts=run.counts), state, kind, error=error, failures=failures)
-                break
-            except (errors.Unavailable, errors.DiskFull) as trouble:
-                logger.error("the end of a scan can't be stored yet", scan=run.scan.id, error=str(trouble))
-                if not is_patient:
-                    break
+        scan, failures = replace(run.scan, counts=run.counts), run.remaining_failures()
+        end = partial(self.end, scan, state, kind, error=error, failures=failures)
+        try:
+            while not await self._is_stored(end) and is_patient:
                 run.tell_waiting()
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._forget(run.scan)
+        except asyncio.CancelledError:
+            await to_the_end(self._is_stored(end))
+            raise
+        finally:
+            await to_the_end(self._forget(scan))
+
+    async def _is_stored(self, end: Callable[[], Awaitable[object]]) -> bool:
+        try:
+            await end()
+        except (errors.Unavailable, errors.DiskFull) as trouble:
+            logger.error("the end of a scan can't be stored yet", error=str(trouble))
+            return False
+        return True
 
     async def _forget(self, scan: Scan) -> None:
         del self.running[scan.id]
@@ -270,6 +292,10 @@ class Scanner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout), self._finished:
                 await self._finished.wait()
+
+
+def _directories(entries: Sequence[Entry], kind: type[DirectoryRemoved] | type[MediaConnected]) -> set[str]:
+    return {entry.data["directory"]["id"] for entry in entries if entry.name == kind.name}
 
 
 async def _never(_: str) -> None:

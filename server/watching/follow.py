@@ -29,6 +29,7 @@ LOOK_SECONDS = 0.1
 LONG_LOOK_SHARE = 4  # looking takes at most a quarter of the time, however many files wait
 BUSY_SECONDS = 0.5
 RETRY_SECONDS = 30.0
+TROUBLE_SECONDS = 2.0
 EXHAUSTED = "the limit of inotify watches is reached (fs.inotify.max_user_watches)"
 
 
@@ -62,8 +63,19 @@ class Follow:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._settle())
+            group.create_task(self._patiently(self._listen))
+            group.create_task(self._patiently(self._settle))
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin again when the database couldn't be asked. What was heard meanwhile is lost, so all is looked at."""
+        while True:
+            try:
+                await work()
+            except (errors.Unavailable, errors.DiskFull, errors.NotFound) as error:
+                logger.warning("changed files have to wait", directory=self.directory.id, error=str(error))
+                await asyncio.sleep(TROUBLE_SECONDS)
+                self._parts.add(WHOLE)
+                self._stirred.set()
 
     # -- hearing of changes
 

@@ -14,10 +14,13 @@ from server.config import Config
 from server.db import database
 from server.db.database import Connection
 from server.events.model import Event
+from server.scanning.scanner import Running as RunningScan
 from server.tracks.events import TrackAdded
+from tests.conftest import make_config
 from tests.support import sound
 from tests.support.application import Running, running
 from tests.support.gate import Gate
+from tests.support.websocket import Socket
 
 
 async def start(server: Running, directory: dict[str, Any], **body: Any) -> dict[str, Any]:
@@ -226,3 +229,67 @@ async def test_scan_that_the_end_of_the_server_interrupts_is_told_as_failed(conf
         assert (ended["state"], ended["error"]) == ("failed", "interrupted: the server stopped")
         again = await server.scanned(directory["id"])
         assert again["counts"]["unchanged"] + again["counts"]["added"] == 600
+
+
+async def end_of(socket: Socket, directory: dict[str, Any]) -> tuple[str, str]:
+    """A library directory, and how its scan ends."""
+    ended = await socket.until(
+        lambda event: (
+            event["event"].endswith((":cancelled", ":complete", ":failed"))
+            and event["data"]["scan"]["library_directory_id"] == directory["id"]
+        )
+    )
+    return directory["id"], ended["data"]["scan"]["state"]
+
+
+@pytest.mark.parametrize("is_queued", [True, False])
+async def test_scan_of_a_directory_that_leaves_the_library_ends_and_the_others_go_on(
+    database_url: str, music: Path, tmp_path: Path, is_queued: bool
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    sound.mp3(music / "one.mp3", 1)
+    sound.mp3(other / "two.mp3", 2)
+    async with running(make_config(database_url=database_url, max_concurrent_scans=1)) as mismo:
+        first, second = await mismo.added(music), await mismo.added(other)
+        gate = Gate(mismo)
+        async with mismo.socket("library:directory:scan:*") as socket:
+            await start(mismo, first)
+            await gate.reached.wait()
+            await start(mismo, second)
+            gone, kept = (second, first) if is_queued else (first, second)
+            await mismo.client.delete(f"/api/library/directories/{gone['id']}")
+            gate.is_open.set()
+            ends = {await end_of(socket, gone), await end_of(socket, kept)}
+        assert ends == {(gone["id"], "cancelled"), (kept["id"], "complete")}
+        assert (await mismo.scanned(kept["id"]))["counts"]["unchanged"] == 1
+
+
+async def test_cancel_that_comes_while_the_end_is_stored_is_answered(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound.mp3(music / "one.mp3", 1)
+    directory = await mismo.added(music)
+    scanner, reached, may_end = mismo.app.scanner, asyncio.Event(), asyncio.Event()
+    end = scanner.end
+
+    async def late(*arguments: Any, **options: Any) -> Any:
+        reached.set()
+        await may_end.wait()
+        return await end(*arguments, **options)
+
+    cancel = RunningScan.cancel
+
+    def cancelled(scan: RunningScan) -> None:
+        cancel(scan)
+        may_end.set()
+
+    monkeypatch.setattr(scanner, "end", late)
+    monkeypatch.setattr(RunningScan, "cancel", cancelled)
+    await start(mismo, directory)
+    await reached.wait()
+    ended = (await mismo.client.delete(f"/api/scan/library/{directory['id']}"))["data"]
+    assert ended["state"] == "complete"
+    async with asyncio.timeout(10):
+        await scanner.idle()
+    assert (await mismo.scanned(directory["id"]))["counts"]["unchanged"] == 1

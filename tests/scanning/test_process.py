@@ -9,14 +9,19 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from socket import socketpair
+from typing import Any, cast
 
 import pytest
 
 from server.config import Config
+from server.db.database import Database
+from server.db.turn import Turn
 from server.scanning import process
 from server.scanning.part import Part
+from server.scanning.pipe import Pipe
 from tests.conftest import IS_POSTGRES, make_config
 from tests.support import sound
 from tests.support.application import Running, running
@@ -261,3 +266,93 @@ async def test_scan_for_which_no_process_can_be_started_says_so(
     assert "the scanning process can't be started: " in said["data"]["scan"]["error"]
     monkeypatch.undo()
     assert (await mismo.scanned(directory["id"]))["counts"]["added"] == 5
+
+
+@pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: locks a file")
+async def test_process_that_starts_while_the_database_is_locked_waits_for_it(
+    mismo: Running, apart: Config, music: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    directory = await mismo.added(filled(music, 5))
+    with closing(sqlite3.connect(apart.sqlite_path, isolation_level=None)) as other:
+        async with mismo.socket("library:directory:scan:*") as socket:
+            await begun(mismo, directory, socket)
+            other.execute("BEGIN IMMEDIATE")
+            said = ""
+            async with asyncio.timeout(30):
+                while "scans have to wait for the database" not in said:
+                    await asyncio.sleep(0.05)
+                    said += "".join(capfd.readouterr())
+            other.execute("ROLLBACK")
+            await socket.named("library:directory:scan:complete")
+    assert await total(mismo) == 5
+
+
+async def test_process_that_fails_before_it_is_ready_fails_its_scan_and_no_other(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = await mismo.added(filled(music, 5))
+    scans = mismo.app.scanner.process
+    assert scans is not None
+    whole = scans._config
+    monkeypatch.setattr(scans, "_config", replace(whole, database_url="sqlite:////proc/none/library.db"))
+    async with mismo.socket("library:directory:scan:*") as socket:
+        await begun(mismo, directory, socket)
+        said = await socket.named("library:directory:scan:failed")
+    assert said["data"]["scan"]["error"] == "the scanning process can't be started: exit 1"
+    monkeypatch.setattr(scans, "_config", whole)
+    assert (await mismo.scanned(directory["id"]))["counts"]["added"] == 5
+
+
+async def test_scans_that_ask_for_it_at_once_start_one_process(
+    mismo: Running, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "IDLE_SECONDS", 0.0)
+    scans, start, may_start = mismo.app.scanner.process, process._start, asyncio.Event()
+    assert scans is not None
+    were_wanted, pids = [], []
+
+    async def late() -> Any:
+        were_wanted.append(bool(scans._runs))
+        await may_start.wait()
+        made = await start()
+        pids.append(made[0].pid)
+        return made
+
+    monkeypatch.setattr(process, "_start", late)
+    first, second = await mismo.added(filled(music, 2)), await mismo.added(filled(tmp_path / "other", 2, first=10))
+    async with mismo.socket("library:directory:scan:*") as socket:
+        await begun(mismo, first, socket)
+        await begun(mismo, second, socket)
+        may_start.set()
+        for _ in range(2):
+            await socket.named("library:directory:scan:complete")
+    assert await asyncio.to_thread(ended, pids[0])
+    await mismo.scanned(first["id"])
+    assert were_wanted == [True, True]  # that of the two, and this one's
+
+
+async def test_turn_that_is_asked_for_with_the_end_of_another_is_held() -> None:
+    """Both words may be read at once, and then the first one's end must not be the second one's."""
+
+    class Line:
+        turn = Turn()
+
+    scans = process.ScanProcess(make_config(), cast("Database", Line()), lambda _: None)
+    ours, theirs = socketpair()
+    server = Pipe(
+        *await asyncio.open_connection(sock=ours), {"take_turn": scans._take_turn, "end_turn": scans._end_turn}
+    )
+    other = Pipe(*await asyncio.open_connection(sock=theirs), {})
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(pipe.run()) for pipe in (server, other)]
+        await other.ask("take_turn", False)
+        other.tell("end_turn")
+        await other.ask("take_turn", False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), Line.turn.taken():
+                pass
+        other.tell("end_turn")
+        async with asyncio.timeout(10), Line.turn.taken():
+            pass
+        for task in tasks:
+            task.cancel()

@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.config import Config
+from tests.conftest import IS_POSTGRES
 from tests.support import sound
 from tests.support.application import Running, running
 from tests.support.gate import Gate
@@ -202,3 +205,23 @@ async def test_name_that_isnt_utf8_is_followed_too(watching: Running, music: Pat
         added = await socket.named("track:added")
     row = await watching.app.tracks.row(added["data"]["ids"][0])
     assert row["path"] == b"caf\xe9.mp3"
+
+
+@pytest.mark.skipif(IS_POSTGRES, reason="not for PostgreSQL: locks a file")
+async def test_database_that_is_locked_while_following_begins_is_waited_for(
+    watching: Running, config: Config, music: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await followed(watching, music)
+    await watching.client.post("/api/watcher/stop")
+    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        sound.mp3(music / "one.mp3", 1)
+        async with watching.socket("track:added") as socket, asyncio.TaskGroup() as group:
+            group.create_task(watching.client.post("/api/watcher/start"))
+            said = ""
+            while "changed files have to wait" not in said:
+                await asyncio.sleep(0.05)
+                said += "".join(capfd.readouterr())
+            other.execute("ROLLBACK")
+            added = await socket.named("track:added")
+    assert added["data"]["tracks"][0]["file_name"] == "one.mp3"
