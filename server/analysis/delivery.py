@@ -42,8 +42,8 @@ class Delivery:
 
     async def take(
         self, audio_hash: str, data: Mapping[str, Any], file_of: Callable[[str], Path | None]
-    ) -> None:  # fmt: skip
-        """Bring the stems into the cache's staging folder; `file_of` tells which file holds a text that was too long.
+    ) -> Path:  # fmt: skip
+        """Gather the stems in a new folder beside the cache; `file_of` tells which file holds a text that was too long.
 
         Raises `Invalid` for what can't be stems; `client.Away` and `client.Refused` when they can't be fetched.
         """
@@ -53,22 +53,27 @@ class Delivery:
         sources = wire.mapping(data.get("stems"), "stems")
         if not sources or not set(sources) <= set(NAMES):
             raise errors.Invalid.field("stems", f"must name some of {', '.join(NAMES)} and nothing else")
-        staging = self._cache.staging(audio_hash)
-        await self._files.call(_empty, staging)
-        left = self._cache.max_bytes
-        for name, source in sources.items():
-            if not isinstance(source, str) or not source:
-                raise errors.Invalid.field(f"stems.{name}", "must be a path, a URL or base64")
-            target = staging / f"{name}.{extension}"
-            if source.startswith(("http://", "https://")):
-                await self._fetch(source, target, left)
-            elif data.get("delivery_mode") == "path":
-                await self._files.call(_copy, source, target, left, f"stems.{name}")
-            else:
-                held = file_of(source)
-                await self._files.call(_decode, held or source, target, f"stems.{name}")
-            await self._files.call(_check, target, f"stems.{name}")
-            left -= (await self._files.call(target.stat)).st_size
+        # Its own: the same callback may come again while the first one is being taken in.
+        folder = await self._cache.arriving(audio_hash)
+        try:
+            left = self._cache.max_bytes
+            for name, source in sources.items():
+                if not isinstance(source, str) or not source:
+                    raise errors.Invalid.field(f"stems.{name}", "must be a path, a URL or base64")
+                target = folder / f"{name}.{extension}"
+                if source.startswith(("http://", "https://")):
+                    await self._fetch(source, target, left)
+                elif data.get("delivery_mode") == "path":
+                    await self._files.call(_copy, source, target, left, f"stems.{name}")
+                else:
+                    held = file_of(source)
+                    await self._files.call(_decode, held or source, target, f"stems.{name}")
+                await self._files.call(_check, target, f"stems.{name}")
+                left -= (await self._files.call(target.stat)).st_size
+        except BaseException:
+            await self._cache.forget(folder)
+            raise
+        return folder
 
     async def _fetch(self, url: str, target: Path, limit: int) -> None:
         file = await self._files.call(open, target, "xb")
@@ -77,11 +82,6 @@ class Delivery:
                 await self._files.call(file.write, chunk)
         finally:
             await self._files.call(file.close)
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
 
 
 def _copy(source: str, target: Path, limit: int, name: str) -> None:

@@ -147,8 +147,8 @@ class Intake:
     async def _take_stems(self, job: Job, callback: Callback) -> Stems | None:
         if callback.stage != Stage.STEMS or callback.has_failed or Stage.STEMS not in job.stages:
             return None
-        await self._delivery.take(job.audio_hash, callback.data, callback.body.file_of)
-        return await self._cache.put(job.audio_hash)
+        gathered = await self._delivery.take(job.audio_hash, callback.data, callback.body.file_of)
+        return await self._cache.put(job.audio_hash, gathered)
 
     async def _commit(
         self, tx: Tx, job: Job, callback: Callback, result: Finding | None, taken: Stems | None

@@ -57,6 +57,7 @@ class StemCache:
         self._ttl_ms = ttl_seconds * 1000
         self._files = files
         self.clock = clock
+        self._changing = asyncio.Lock()
 
     async def run(self) -> None:
         while True:
@@ -66,22 +67,23 @@ class StemCache:
                 logger.warning("the stem cache can't be tidied now", error=str(error))
             await asyncio.sleep(_SWEEP_SECONDS)
 
-    def staging(self, audio_hash: str) -> Path:
-        """A folder that stems are gathered in before `put` shows them; it lies beside the cache, on the same disk."""
-        return self.folder / f".{_checked(audio_hash)}.new"
-
     async def arriving(self, audio_hash: str) -> Path:
-        """A new folder for what comes in before it is known to be stems; `forget` it when it was looked at."""
-        return await self._files.call(_new_folder, self.folder, f".{_checked(audio_hash)}.body-")
+        """A new folder for stems, or for what may be such, on the same disk. `put` shows it, or `forget` it."""
+        return await self._files.call(_new_folder, self.folder, f".{_checked(audio_hash)}.")
 
     async def forget(self, folder: Path) -> None:
         await self._files.call(shutil.rmtree, folder, ignore_errors=True)
 
-    async def put(self, audio_hash: str) -> Stems:
-        """Show what was gathered in the staging folder, in place of older stems, and make room for it."""
-        await self._files.call(_replace, self.staging(audio_hash), self.folder / _checked(audio_hash))
-        await self.sweep()
-        found = await self.get(audio_hash)
+    async def put(self, audio_hash: str, gathered: Path) -> Stems:
+        """Show a folder of stems, and make room for it. The same ones again change nothing; others take the place."""
+        async with self._changing:
+            there = await self.get(audio_hash)
+            if there is not None and await self._files.call(_has, gathered, there.files):
+                await self.forget(gathered)
+                return there
+            await self._files.call(_replace, gathered, self.folder / _checked(audio_hash))
+            await self._tidy()
+            found = await self.get(audio_hash)
         if found is None:
             raise errors.DiskFull("the stems are larger than the cache for them")
         return found
@@ -97,6 +99,10 @@ class StemCache:
         return Stems(files, expires_at)
 
     async def sweep(self) -> None:
+        async with self._changing:
+            await self._tidy()
+
+    async def _tidy(self) -> None:
         await self._files.call(_sweep, self.folder, self.clock.now_ms() - self._ttl_ms, self.max_bytes)
 
 
@@ -140,9 +146,13 @@ def _touch(folder: Path) -> None:
         return
 
 
-def _replace(staging: Path, folder: Path) -> None:
+def _has(gathered: Path, files: Mapping[str, Path]) -> bool:
+    return {file.name for file in gathered.iterdir()} == {file.name for file in files.values()}
+
+
+def _replace(gathered: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    staging.rename(folder)
+    gathered.rename(folder)
 
 
 def _sweep(folder: Path, made_before_ms: int, max_bytes: int) -> None:
@@ -150,7 +160,10 @@ def _sweep(folder: Path, made_before_ms: int, max_bytes: int) -> None:
         return
     kept: list[tuple[int, int, Path]] = []
     for entry in folder.iterdir():
-        status = entry.stat()
+        try:
+            status = entry.stat()
+        except FileNotFoundError:
+            continue  # something came in, and was looked at
         if status.st_mtime_ns // 1_000_000 <= made_before_ms:
             shutil.rmtree(entry, ignore_errors=True)
         elif not entry.name.startswith("."):

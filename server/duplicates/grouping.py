@@ -26,7 +26,7 @@ Tx = Transaction[Event]
 ASKED_AT_ONCE = 1000
 CHUNK = 100  # so many at once hold the event loop for some ten milliseconds
 # An update that touched none of these changes no group.
-_TELLING = {"audio_hash", "file_size"}
+_TELLING = {"audio_hash", "file_size", "missing_since"}
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ def _tracks_of(entry: Entry) -> Sequence[str]:
     if not entry.name.startswith("track:"):
         return ()
     fields = entry.data.get("fields")
-    if entry.name == "track:moved" or (fields and not _TELLING & set(fields)):
+    if fields and not _TELLING & set(fields):
         return ()
     ids: Sequence[str] = entry.data.get("ids", ())
     return ids

@@ -40,10 +40,14 @@ class TrackUpdated(TrackEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackMoved(TrackEvent):
-    """Files that lie somewhere else now; `moves` holds `{id, from, to}` with paths relative to their directories."""
+    """Files that lie somewhere else now; `moves` holds `{id, from, to}` with paths relative to their directories.
+
+    `fields` names the columns that changed in any of them, as for `track:updated`: a file may come with other tags.
+    """
 
     name: ClassVar[str] = "track:moved"
     moves: tuple[dict[str, Any], ...]
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

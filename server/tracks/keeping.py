@@ -115,10 +115,13 @@ class TrackKeeping(TrackRows):
             story += [history.moved(move.row, values, now), *history.read_again(move.row, changed, now)]
         await self._write(tx, written)
         await history.write(tx, story)
+        fields = named(differing(row, values) for row, values in written)
         for batch in events.batches(moves):
             tx.emit(
                 events.TrackMoved(
-                    ids=tuple(move.row["id"] for move in batch), moves=tuple(move.described() for move in batch)
+                    ids=tuple(move.row["id"] for move in batch),
+                    moves=tuple(move.described() for move in batch),
+                    fields=fields,
                 )
             )
 

@@ -222,3 +222,20 @@ class _Later:
 
     def now_ms(self) -> int:
         return SystemClock().now_ms() + 3_600_000
+
+
+async def test_stems_that_come_several_times_at_once_are_whole_each_time(studio: Opened, tmp_path: Path) -> None:
+    async def work(server: AnalysisServer, job: Ordered) -> None:
+        stems = {name: str(sound.wav(tmp_path / f"{name}.wav", name)) for name in NAMES}
+        data = {"delivery_mode": "path", "format": "wav", "stems": stems}
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(server.call(job, "stems", data))
+
+    async with studio(work) as it:
+        track = await it.track()
+        ready = await _asked(it, track["id"])
+        assert sorted(ready["stems"]) == list(NAMES)
+        for name, url in ready["stems"].items():
+            whole = await it.mismo.client.request("GET", url)
+            assert whole.content == (tmp_path / f"{name}.wav").read_bytes()

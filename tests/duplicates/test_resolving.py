@@ -180,3 +180,17 @@ async def test_of_decisions_that_come_at_once_one_stands_and_a_copy_stays(mismo:
         await mismo.app.operations.finished([item["id"] for item in undone["operations"]])
         assert audio_on_disk(music) == audio
         assert (await mismo.client.get(url))["data"]["status"] == "open"
+
+
+async def test_copy_that_is_renamed_and_retagged_at_once_counts_with_its_new_size(mismo: Running, music: Path) -> None:
+    _, group = await copied(mismo, music, "a.mp3", "b.mp3")
+    moved = (music / "b.mp3").rename(music / "c.mp3")
+    sound.retag(moved, TIT2="A much longer title " * 100)
+    (directory,) = (await mismo.client.get("/api/library/directories"))["data"]
+    assert (await mismo.scanned(directory["id"]))["counts"]["moved"] == 1
+    shown = group  # no event tells of a group's size
+    while shown["total_bytes"] == group["total_bytes"]:
+        await asyncio.sleep(0.05)
+        shown = (await mismo.client.get(f"/api/duplicates/{group['id']}"))["data"]
+    assert shown["total_bytes"] == (music / "a.mp3").stat().st_size + moved.stat().st_size
+    assert (await mismo.client.post("/api/duplicates/scan"))["data"] == {"appeared": 0, "changed": 0, "gone": 0}
