@@ -205,10 +205,13 @@ class EngineService:
             raise errors.NotFound(f"no track is loaded on deck {content['deck']}")
         if not content["success"]:
             return
-        if name == "cuePointSet":
-            await self._cues.set_by_engine(track_id, content["index"], content["position"])
-        else:
-            await self._cues.removed_by_engine(track_id, content["index"])
+        try:
+            if name == "cuePointSet":
+                await self._cues.set_by_engine(track_id, content["index"], content["position"])
+            else:
+                await self._cues.removed_by_engine(track_id, content["index"])
+        except errors.NotFound:  # it was deleted while the deck had it
+            raise errors.NotFound(Refusal.NOT_FOUND.value) from None
 
     async def _deck_update(self, content: Mapping[str, Any]) -> None:
         deck, position, is_playing = content["deck"], content["position"], content["playing"]

@@ -151,7 +151,8 @@ class _Reader:
         if "field" in content or "op" in content:
             condition = {name: content[name] for name in ("field", "op", "value") if name in content}
             parts.append(self._condition(condition, ""))
-        if not content:
+        # A form whose fields are all empty is no wish for every track.
+        if all(name in flat.FORMS and value is None for name, value in content.items()):
             self._fault("criteria", 'must name a condition; {"all": []} matches every track')
         return Criteria(
             parts[0] if len(parts) == 1 else AllOf(tuple(parts)),

@@ -71,7 +71,7 @@ class PlaylistService:
             is_favorite=is_favorite,
             parent_id=parent_id,
             is_top=parent_id == "root",
-            words=fold(search).split() if search else (),
+            words=(fold(search).split() or [search]) if search else (),  # what folds to nothing is in no list
         )
 
     async def page(

@@ -25,6 +25,7 @@ class HashBackfill:
     def __init__(self, tools: Tools, scanner: Scanner):
         self._tools = tools
         self._scanner = scanner
+        self._after: dict[str, int] = {}  # how far this round has come in a directory
 
     async def run(self) -> None:
         while True:
@@ -46,9 +47,11 @@ class HashBackfill:
 
     async def _hash(self, directory: LibraryDirectory) -> bool:
         tracks = self._tools.tracks
-        rows = await tracks.hash_pending(directory.id, BATCH)
+        rows = await tracks.hash_pending(directory.id, self._after.get(directory.id, 0), BATCH)
         if not rows:
+            self._after.pop(directory.id, None)
             return False
+        self._after[directory.id] = rows[-1]["pk"]
         order = Order(
             root=directory.path,
             library_directory_id=directory.id,
@@ -72,8 +75,8 @@ class HashBackfill:
                 outcome = outcomes[row["id"]]
                 if row["hash_state"] != HashState.PENDING or bytes(row["path"]) != outcome.path:
                     continue  # a scan or a move was here meanwhile
-                # A file that can't be read now is no reason to try for ever; the next scan that finds it changed does.
-                read.append((row, outcome.read or {"hash_state": HashState.FAILED.value}))
+                if outcome.read is not None:  # else it isn't there now, or its drive fails: it waits for the next round
+                    read.append((row, outcome.read))
             await tracks.take_in(tx, read)
         await asyncio.sleep(0)
         return True

@@ -53,6 +53,21 @@ class Intake:
         inodes = sorted({read["file_inode"] for read in reads})
         return await self._free(hashes, inodes, frozenset(outcome.path for outcome in outcomes))
 
+    async def left(self, outcomes: Sequence[Outcome]) -> set[bytes]:
+        """Paths at which what was read doesn't lie any more: somebody moved or deleted it before it was written down.
+
+        To be called before the transaction, since it looks at the disk.
+        """
+        try:
+            return await self._tools.file_system.call_at(
+                self._directory.path,
+                place.left,
+                self._directory,
+                {outcome.path: outcome.read for outcome in outcomes if outcome.read is not None},
+            )
+        except OSError:
+            return set()  # what is the matter with the whole directory is for the scan to say
+
     async def write(self, tx: Tx, outcomes: Sequence[Outcome], candidates: Sequence[Row]) -> Counts:
         """Write what was read; says what came of it."""
         return (await self.write_named(tx, outcomes, candidates))[1]

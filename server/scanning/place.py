@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from server.db.database import Row
 from server.libraries.inner_mounts import InnerMount, open_mount
 from server.libraries.model import LibraryDirectory
-from server.tracks.model import signed
+from server.tracks.model import Values, signed
 
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 
@@ -137,6 +137,29 @@ def gone(directory: LibraryDirectory, rows: Sequence[Row]) -> list[Row]:
                 found.append(row)
             except OSError:
                 continue
+    return found
+
+
+def left(directory: LibraryDirectory, read: Mapping[bytes, Values]) -> set[bytes]:
+    """Those paths that don't hold the file any more that was read there; none when the root is on another device now.
+
+    Raises OSError when the root can't be opened.
+    """
+    found: set[bytes] = set()
+    with _places(directory) as places:
+        if directory.device is not None and os.fstat(places.root).st_dev != directory.device:
+            return found
+        for path, values in read.items():
+            try:
+                status = places.status(path)
+            except _NOTHING_THERE:
+                found.add(path)
+            except OSError:
+                continue
+            else:
+                is_comparable = directory.has_stable_inodes and signed(status.st_dev) == values["file_device"]
+                if is_comparable and signed(status.st_ino) != values["file_inode"]:
+                    found.add(path)
     return found
 
 

@@ -336,7 +336,7 @@ class ScanRun:
     async def _write(self, outcomes: Sequence[Outcome]) -> None:
         intake = Intake(self.tools, self.directory)
         candidates = await self._answer(partial(intake.candidates, outcomes))
-        stale = identity.stale(self.directory.id, outcomes, candidates)
+        stale = identity.stale(self.directory.id, outcomes, candidates) | await intake.left(outcomes)
         for outcome in outcomes:
             if outcome.path in stale:
                 readable = outcome.path.decode("utf-8", "replace")
@@ -346,7 +346,14 @@ class ScanRun:
                 self._fail(failure)
             self._failures += outcome.failures[1:]
         whole = [outcome for outcome in outcomes if outcome.path not in stale]
-        await self._commit(lambda tx: intake.write(tx, whole, candidates))
+
+        async def write(tx: Tx) -> Counts:
+            # Who moves or deletes a file right now will say what became of it.
+            busy = await self.people.in_flight(tx)
+            settled = [outcome for outcome in whole if (self.directory.id, outcome.path) not in busy]
+            return await intake.write(tx, settled, candidates)
+
+        await self._commit(write)
 
     # -- the end
 

@@ -108,6 +108,7 @@ class CueService:
     async def set_by_engine(self, track_id: str, index: int, position: float) -> None:
         """A cue set on a deck, in seconds. What the user named and coloured there moves along with it."""
         async with self._uow() as tx:
+            await self._require(tx, track_id)
             present = [cue for cue in await store.of_track(tx, track_id) if cue.index == index]
             users = [replace(cue, position=position) for cue in present if cue.source is CueSource.USER]
             engines = next((cue for cue in present if cue.source is CueSource.ENGINE), None)
@@ -118,6 +119,7 @@ class CueService:
     async def removed_by_engine(self, track_id: str, index: int) -> None:
         """A cue taken away on a deck, where the user's own looks the same as the deck's."""
         async with self._uow() as tx:
+            await self._require(tx, track_id)
             present = await store.of_track(tx, track_id)
             own = (CueSource.USER, CueSource.ENGINE)
             await self._delete(tx, track_id, [cue for cue in present if cue.index == index and cue.source in own])

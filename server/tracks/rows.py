@@ -83,8 +83,9 @@ class TrackRows:
         )
         return await self._store.count(self._database.direct, where) > 0
 
-    async def hash_pending(self, library_directory_id: str, limit: int) -> list[Row]:
-        return await self._store.hash_pending(self._database.direct, library_directory_id, limit)
+    async def hash_pending(self, library_directory_id: str, after: int, limit: int) -> list[Row]:
+        """Whole rows of tracks whose audio is still to be hashed, from the one after a row number on."""
+        return await self._store.hash_pending(self._database.direct, library_directory_id, after, limit)
 
     async def missing_files(self, connection: Connection, library_directory_id: str, before: int) -> list[Row]:
         """Whole rows of tracks whose file has been missing since before a moment (Unix ms)."""

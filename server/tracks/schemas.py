@@ -87,6 +87,9 @@ def _filter_fields() -> dict[str, fields.Field[Any]]:
         "is_duplicate": Flag(load_default=None),
         "ids": CommaList(load_default=None),
     }
+    for field in found.values():
+        # In JSON a filter may be null, and then it isn't no filter: that would stand for the whole library.
+        field.allow_none = False
     return found
 
 

@@ -216,14 +216,16 @@ class TrackStore:
             f"SELECT DISTINCT duplicate_group_id FROM tracks{where.clause()}", where.params
         )
 
-    async def hash_pending(self, connection: Connection, library_directory_id: str, limit: int) -> list[Row]:
+    async def hash_pending(
+        self, connection: Connection, library_directory_id: str, after: int, limit: int
+    ) -> list[Row]:  # fmt: skip
         return list(
             await connection.fetch_all(
                 """
                 SELECT * FROM tracks WHERE library_directory_id = :directory AND hash_state = 'pending'
-                AND missing_since IS NULL ORDER BY pk LIMIT :limit
+                AND missing_since IS NULL AND pk > :after ORDER BY pk LIMIT :limit
                 """,
-                {"directory": library_directory_id, "limit": limit},
+                {"directory": library_directory_id, "after": after, "limit": limit},
             )
         )
 

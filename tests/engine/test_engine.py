@@ -265,3 +265,15 @@ async def test_cue_set_on_a_deck_is_the_tracks_and_every_screens(
         await socket.named("cue:deleted")
     cues = (await linked.client.get(f"/api/tracks/{track_id}/hot-cues"))["data"]
     assert cues == []
+
+
+async def test_cue_on_a_deck_whose_track_was_deleted_is_refused(
+    linked: Running, engine: StandInEngine, music: Path
+) -> None:
+    track_id = await one_track(linked, music)
+    await engine.say(type="trackLoaded", deck="A", trackId=track_id, success=True)
+    await engine.settled()
+    await linked.client.delete(f"/api/tracks/{track_id}")
+    for name in ("cuePointSet", "cuePointRemoved"):
+        await engine.say(type=name, deck="A", index=0, position=1.0)
+        assert (await engine.hear())["error"] == "Track not found"

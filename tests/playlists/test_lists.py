@@ -127,6 +127,9 @@ async def test_lists_are_filtered_searched_and_paged(mismo: Running) -> None:
     for number in range(5):
         await made(mismo, name=f"Björk {number}", is_favorite=number % 2 == 0, description="Ísland")
     await made(mismo, name="Other", type="folder")
+    for nothing in ("!!!", "🔥"):  # which no folded word holds
+        assert (await mismo.client.get("/api/playlists", search=nothing))["data"] == []
+        assert (await mismo.client.get("/api/playlists/search", q=nothing))["data"] == []
     names = [item["name"] for item in (await mismo.client.get("/api/playlists/search", q="isl bjork"))["data"]]
     assert names == [f"Björk {n}" for n in range(5)]
     liked = await mismo.client.get("/api/playlists", type="static", is_favorite=True, search="bjork")

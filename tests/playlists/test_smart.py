@@ -73,6 +73,7 @@ async def test_flat_and_nested_criteria_fill_a_list_at_once(mismo: Running) -> N
          "all[0].value"),
         ({"not": {"field": "id", "op": "similar_to", "value": "00000000-0000-7000-8000-000000000000"}}, "not.value"),
         ({}, "criteria"),
+        ({"bpm_min": None, "genres": None}, "criteria"),
     ],
 )  # fmt: skip
 async def test_wrong_criteria_are_refused_at_their_place(mismo: Running, criteria: Any, place: str) -> None:

@@ -14,12 +14,15 @@ from server.config import Config
 from server.db import database
 from server.db.database import Connection
 from server.events.model import Event
+from server.scanning.reader import Outcome
 from server.scanning.scanner import Running as RunningScan
+from server.scanning.workers import Request
 from server.tracks.events import TrackAdded
 from tests.conftest import make_config
 from tests.support import sound
 from tests.support.application import Running, running
 from tests.support.gate import Gate
+from tests.support.library import done
 from tests.support.websocket import Socket
 
 
@@ -293,3 +296,38 @@ async def test_cancel_that_comes_while_the_end_is_stored_is_answered(
     async with asyncio.timeout(10):
         await scanner.idle()
     assert (await mismo.scanned(directory["id"]))["counts"]["unchanged"] == 1
+
+
+@pytest.mark.parametrize("verb", ["rename", "delete"])
+async def test_what_is_moved_or_deleted_while_a_full_scan_holds_it_stays_so(
+    mismo: Running, music: Path, verb: str
+) -> None:
+    """A full scan has read the files, and writes down only later what it has seen."""
+    for number in range(30):
+        sound.mp3(music / f"{number}.mp3", number)
+    directory = await mismo.added(music)
+    await mismo.scanned(directory["id"])
+    before = {track["id"] for track in (await mismo.client.get("/api/tracks", limit=100))["data"]}
+    read, are_read, may_go_on = mismo.app.workers.read, asyncio.Event(), asyncio.Event()
+
+    async def late(request: Request) -> list[Outcome]:
+        outcomes = await read(request)
+        are_read.set()
+        await may_go_on.wait()
+        return outcomes
+
+    mismo.app.workers.read = late  # type: ignore[method-assign] # behind the real pool
+    await start(mismo, directory, strategy="full")
+    await are_read.wait()
+    for number, track_id in enumerate(sorted(before)):
+        path = f"/api/tracks/{track_id}"
+        if verb == "rename":
+            answer = await mismo.client.post(f"{path}/rename", {"new_name": f"new {number}"}, status=202)
+        else:
+            answer = await mismo.client.delete(f"{path}/file", {"confirm": True}, status=202)
+        await done(mismo, answer)
+    may_go_on.set()
+    await mismo.app.scanner.idle()
+    tracks = (await mismo.client.get("/api/tracks", limit=100))["data"]
+    assert {track["id"] for track in tracks} == before
+    assert {track["is_missing"] for track in tracks} == {verb == "delete"}

@@ -14,6 +14,7 @@ import pytest
 from tests.scanning.storm import rage
 from tests.support import fuse, sound
 from tests.support.application import Running
+from tests.support.gate import Gate
 from tests.support.library import done
 from tests.support.replay import assert_replays
 
@@ -324,3 +325,23 @@ async def test_fast_scan_leaves_hashes_to_the_background(mismo: Running, music: 
         hashed = await socket.named("track:updated")
     assert added["data"]["tracks"][0]["title"] == "A"
     assert hashed["data"]["tracks"][0]["audio_hash"]
+
+
+async def test_files_that_are_away_while_they_are_hashed_in_the_background_are_hashed_later(
+    mismo: Running, music: Path
+) -> None:
+    for number in range(5):
+        sound.mp3(music / "a" / f"{number}.mp3", number)
+    directory = await mismo.added(music)
+    gate = Gate(mismo, free=1)  # the scan reads, and the background waits
+    async with mismo.socket("track:updated") as socket:
+        await mismo.scanned(directory["id"], strategy="fast")
+        await gate.reached.wait()
+        (music / "a").rename(music / "b")
+        gate.is_open.set()
+        await mismo.app.scanner.next_end(1.0)
+        (music / "b").rename(music / "a")
+        await mismo.scanned(directory["id"], strategy="hybrid")
+        await socket.named("track:updated")
+    tracks = (await mismo.client.get("/api/tracks"))["data"]
+    assert len({track["audio_hash"] for track in tracks} - {None}) == 5

@@ -290,6 +290,8 @@ async def test_unknown_id_stops_the_whole_edit(shelf: Shelf) -> None:
         ({"ids": ["x"], "set": {"rating": 1}}, "ids[0]"),
         ({"filter": {}, "ids": [], "set": {"rating": 1}}, "ids"),
         ({"filter": {"gnre": "House"}, "set": {"rating": 1}}, "filter.gnre"),
+        ({"filter": {"genre": None}, "set": {"rating": 1}}, "filter.genre"),
+        ({"filter": {"year_min": None, "ids": None}, "set": {"rating": 1}}, "filter.ids"),
         ({"filter": {"genre": "House"}, "set": {}}, "set"),
         ({"filter": {"genre": "House"}}, "set"),
         ({"filter": {"genre": "House"}, "set": {"rating": 9}}, "set.rating"),
