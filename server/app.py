@@ -1,4 +1,4 @@
-"""The composition root: `build` makes every object in order, `run` lists every service on one screen."""
+"""The composition root: `build` makes every object and lists every service, `run` lets them work."""
 
 from __future__ import annotations
 

@@ -113,7 +113,6 @@ class Duty:
 
     def __init__(self, service: Service, post: Post):
         self.name = service.name
-        self.restartable = getattr(service, "restartable", False)
         self.service = service
         self._post = post
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -12,15 +11,12 @@ from server import log
 
 logger = log.get(__name__)
 STOP_DEADLINE_SECONDS = 5.0
-FIRST_RESTART_SECONDS = 1.0
-LAST_RESTART_SECONDS = 60.0
 
 
 class Service(Protocol):
     """Something that runs until it is cancelled. Expected faults it handles itself, with a backoff.
 
-    An unexpected exception ends the process with its traceback, unless the service declares `restartable = True`:
-    then it is logged and the service starts again, after a growing pause.
+    An unexpected exception ends the process with its traceback.
     """
 
     name: str
@@ -37,7 +33,7 @@ class Supervisor:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Return when `stopping` is set; raise what an unrestartable service raised."""
+        """Return when `stopping` is set; raise what a service raised."""
         async with asyncio.TaskGroup() as group:
             for service in self._services:
                 self._tasks[service.name] = group.create_task(_watched(service), name=service.name)
@@ -53,28 +49,10 @@ class Supervisor:
                 if not done:
                     logger.error("service didn't stop in time", service=service.name, deadline=self._deadline)
 
-    def states(self) -> dict[str, str]:
-        """Service → `running`, `stopped` or `failed`."""
-        return {name: _state(task) for name, task in self._tasks.items()}
-
-
-def _state(task: asyncio.Task[None]) -> str:
-    if not task.done():
-        return "running"
-    return "stopped" if task.cancelled() or task.exception() is None else "failed"
-
 
 async def _watched(service: Service) -> None:
-    pause = FIRST_RESTART_SECONDS
-    while True:
-        try:
-            await service.run()
-        except Exception:
-            if not getattr(service, "restartable", False):
-                logger.exception("service failed", service=service.name)
-                raise
-            logger.exception("service failed; starting it again", service=service.name, seconds=pause)
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 # jitter, not a secret
-            pause = min(pause * 2, LAST_RESTART_SECONDS)
-        else:
-            return
+    try:
+        await service.run()
+    except Exception:
+        logger.exception("service failed", service=service.name)
+        raise

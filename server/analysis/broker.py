@@ -166,7 +166,7 @@ class Broker:
         try:
             await self._submit_to_server(job, token)
         except (errors.Unavailable, errors.DiskFull) as error:
-            # The row says running; it is put back when the deadline has passed.
+            # The row says running; when the deadline has passed, that counts as an attempt.
             logger.warning(
                 "a job's state can't be stored now",
                 job=job.audio_hash,

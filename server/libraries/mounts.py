@@ -36,10 +36,6 @@ class Mount:
         return self.type in NETWORK_TYPES or self.type in _NETWORK_FUSE
 
     @property
-    def is_fuse(self) -> bool:
-        return self.type.startswith("fuse")
-
-    @property
     def is_removable(self) -> bool:
         """Whether it may go at any time: network, a device that says so, USB, or a place where desktops mount those."""
         if self.is_network or self.mount_point.startswith(_REMOVABLE_PLACES):

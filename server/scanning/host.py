@@ -80,7 +80,7 @@ class ScanHost:
             error = str(cause)
         finally:
             del self._working[run.scan.id]
-        return Ended(run.counts, run.remaining_failures(), error, work.is_cancelled, is_taken_over)
+        return Ended(run.counts, run.remaining_failures(), error, is_taken_over)
 
     def hold(self, scan_id: str, is_paused: bool) -> None:
         work = self._working.get(scan_id)

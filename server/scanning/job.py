@@ -26,5 +26,4 @@ class Ended:
     counts: Counts
     failures: list[Failure]
     error: str | None = None
-    is_cancelled: bool = False
     is_taken_over: bool = False

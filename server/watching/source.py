@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -16,6 +17,8 @@ from server.watching.polling import polled
 # Changes that come within so many milliseconds of each other are one piece of news.
 DEBOUNCE_MS = 200
 STEP_MS = 50
+# Longer than it takes to look through a large library.
+AGAIN_SECONDS = 300.0
 
 
 class CannotWatch(Exception):
@@ -44,6 +47,7 @@ class FileSystemSource:
             place = root.decode()
         except UnicodeDecodeError:
             raise CannotWatch("its path isn't UTF-8") from None
+        loop, failed_at = asyncio.get_running_loop(), -math.inf
         while True:
             try:
                 async for changes in _changes(place, is_recursive=is_recursive):
@@ -57,7 +61,11 @@ class FileSystemSource:
                     raise
                 if not _is_undecodable(error):
                     raise CannotWatch(str(error)) from error
-            # watchfiles gives up a whole batch of news for one name that isn't UTF-8.
+            # watchfiles gives up a whole batch of news for one name that isn't UTF-8. It does so, too, when such a
+            # folder is only opened, and looking through everything opens it: that would never come to an end.
+            if loop.time() - failed_at < AGAIN_SECONDS:
+                raise CannotWatch("there are names in it that aren't UTF-8")
+            failed_at = loop.time()
             yield [ANYTHING]
 
 

@@ -225,3 +225,21 @@ async def test_database_that_is_locked_while_following_begins_is_waited_for(
             other.execute("ROLLBACK")
             added = await socket.named("track:added")
     assert added["data"]["tracks"][0]["file_name"] == "one.mp3"
+
+
+async def test_folder_whose_name_is_not_utf8_is_not_looked_at_without_end(watching: Running, music: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(music) + b"/Bj\xf6rk"))
+    sound.mp3(odd / "one.mp3", 1)
+
+    async def scans() -> int:
+        return int((await watching.client.get("/api/scan/history", limit=1))["pagination"]["total"])
+
+    async with watching.socket("library:directory:updated", "track:added") as socket:
+        await followed(watching, music)
+        (odd / "one.mp3").touch()  # which is news of it
+        await socket.until(lambda event: event["data"].get("directory", {}).get("watch_state") == "polling")
+        before = await scans()
+        sound.mp3(odd / "two.mp3", 2)
+        await socket.until(lambda event: "two.mp3" in str(event["data"].get("tracks")))
+    assert before <= 5
+    assert await scans() - before <= 2
