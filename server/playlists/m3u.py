@@ -53,7 +53,8 @@ class Item:
 def decode(content: bytes) -> tuple[str, str]:
     """The text and its encoding: by its byte order mark, else UTF-8, else Latin-1, which reads anything.
 
-    What would be control characters in Latin-1 are quotes and dashes where Windows wrote the file.
+    What would be control characters in Latin-1 are quotes and dashes where Windows wrote the file. Where some lines
+    are UTF-8 and others aren't, paths stand in the bytes that open their files: those are read as they are shown.
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
@@ -62,12 +63,22 @@ def decode(content: bytes) -> tuple[str, str]:
         return content.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
         pass
+    if any(_is_utf8(line) for line in content.splitlines() if not line.isascii()):
+        return content.decode("utf-8", "replace"), "utf-8"
     if _WINDOWS.search(content):
         try:
             return content.decode("windows-1252"), "windows-1252"
         except UnicodeDecodeError:
             pass
     return content.decode("latin-1"), "latin-1"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read(content: bytes) -> M3u:

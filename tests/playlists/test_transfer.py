@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import posixpath
 import shutil
 from pathlib import Path
@@ -176,3 +177,14 @@ async def test_mpv_reads_as_many_tracks_as_were_exported(mismo: Running, music: 
         )  # fmt: skip
         output, _ = await process.communicate()
         assert output.decode().count(f"count {len(ids) + 1}: ") == len(ids) + 1, output.decode()
+
+
+async def test_names_in_other_bytes_cost_the_other_lines_nothing(mismo: Running, music: Path) -> None:
+    for number, name in enumerate(("Джаз.mp3", "plain.mp3", os.fsdecode(b"Bj\xf6rk.mp3"))):
+        sound.mp3(music / name, number)
+    await mismo.scanned((await mismo.added(music))["id"])
+    ids = [track["id"] for track in (await mismo.client.get("/api/tracks"))["data"]]
+    playlist = await made(mismo, name="Mixed", track_ids=ids)
+    for query in ({}, {"format": "m3u", "paths": "relative"}):
+        back = await imported(mismo, await exported(mismo, playlist["id"], **query))
+        assert (back["matched"], back["unmatched"], back["encoding"]) == (3, [], "utf-8")
