@@ -91,6 +91,14 @@ def _teach(converter: OpenAPIConverter) -> None:
     converter.map_to_openapi_type(own.Id, "string", "uuid")
     converter.map_to_openapi_type(own.CommaList, "array", None)
     converter.add_attribute_function(_comma_list)
+    converter.attribute_functions.remove(converter.field2default)
+    converter.add_attribute_function(_default)
+
+
+def _default(converter: OpenAPIConverter, field: fields.Field[Any], **_: Any) -> dict[str, Any]:
+    """What isn't given may be None in here, where nobody may send null."""
+    is_inner = field.load_default is None and not field.allow_none
+    return {} if is_inner else converter.field2default(field)
 
 
 def _comma_list(_: OpenAPIConverter, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
