@@ -1,4 +1,4 @@
-"""A server for the time of one command, and the way into the one that runs already."""
+"""A server for the time of one command."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from dataclasses import replace
 
 import aiohttp.web
 
-from server import app, errors, ids
-from server.access.service import AccessService
+from server import app, errors
 from server.api.runner import Runner
 from server.cli.lock import Lock
 from server.cli.opened import opened
-from server.clock import SystemClock
 from server.config import Config
 from server.supervise import Supervisor
 
@@ -53,19 +51,3 @@ async def own_server(config: Config, lock: Lock) -> AsyncIterator[str]:
         finally:
             await runner.cleanup()
             await app.close(made)
-
-
-@asynccontextmanager
-async def token_of(config: Config) -> AsyncIterator[str | None]:
-    """What the running server wants to see: `API_TOKEN`, or else a token for the time of the scan."""
-    if config.api_token is not None or config.is_loopback:
-        yield config.api_token
-        return
-    async with opened(config) as database:
-        access = AccessService(database, SystemClock(), None)
-        name = f"scan {ids.new_id()}"
-        token = await access.create(name)
-        try:
-            yield token
-        finally:
-            await access.revoke(name)

@@ -59,11 +59,8 @@ def decode(content: bytes) -> tuple[str, str]:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace"), encoding
-    try:
-        return content.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        pass
-    if any(_is_utf8(line) for line in content.splitlines() if not line.isascii()):
+    telling = [line for line in content.splitlines() if not line.isascii()]
+    if not telling or any(map(_is_utf8, telling)):
         return content.decode("utf-8", "replace"), "utf-8"
     if _WINDOWS.search(content):
         try:

@@ -8,8 +8,8 @@ from server import errors, log
 from server.libraries.model import LibraryDirectory
 from server.scanning.intake import Tools
 from server.scanning.reader import Order, Task
+from server.scanning.request import Request
 from server.scanning.scanner import Scanner
-from server.scanning.workers import Request
 from server.tracks.model import FileFacts, HashState
 
 logger = log.get(__name__)

@@ -12,7 +12,8 @@ from server.scanning.handover import People
 from server.scanning.intake import Tools
 from server.scanning.job import Ended, Job
 from server.scanning.pipe import Pipe
-from server.scanning.run import Progress, ScanRun
+from server.scanning.progress import Progress
+from server.scanning.run import ScanRun
 from server.scanning.trouble import EXPECTED, TakenOver, first_of
 
 

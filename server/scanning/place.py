@@ -141,7 +141,7 @@ def gone(directory: LibraryDirectory, rows: Sequence[Row]) -> list[Row]:
 
 
 def left(directory: LibraryDirectory, read: Mapping[bytes, Values]) -> set[bytes]:
-    """Those paths that don't hold the file any more that was read there; none when the root is on another device now.
+    """Those paths that don't hold what was read there any more; none when the root is on another device now.
 
     Raises OSError when the root can't be opened.
     """
@@ -151,19 +151,16 @@ def left(directory: LibraryDirectory, read: Mapping[bytes, Values]) -> set[bytes
             return found
         for path, values in read.items():
             try:
-                status = places.status(path)
+                if not _is_file_of(values, places.status(path), has_stable_inodes=directory.has_stable_inodes):
+                    found.add(path)
             except _NOTHING_THERE:
                 found.add(path)
             except OSError:
                 continue
-            else:
-                is_comparable = directory.has_stable_inodes and signed(status.st_dev) == values["file_device"]
-                if is_comparable and signed(status.st_ino) != values["file_inode"]:
-                    found.add(path)
     return found
 
 
-def _is_file_of(row: Row, status: os.stat_result, *, has_stable_inodes: bool) -> bool:
+def _is_file_of(row: Row | Values, status: os.stat_result, *, has_stable_inodes: bool) -> bool:
     """An inode says nothing on another device, or where they are made up anew at every mount."""
     if (status.st_size, status.st_mtime_ns) != (row["file_size"], row["file_mtime_ns"]):
         return False

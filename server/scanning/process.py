@@ -21,7 +21,7 @@ from server.libraries.model import LibraryDirectory
 from server.scanning.job import Ended, Job
 from server.scanning.model import Counts, Failure, Scan
 from server.scanning.pipe import Gone, Pipe, send
-from server.scanning.run import Progress
+from server.scanning.progress import Progress
 from server.scanning.trouble import ScanFailed, TakenOver
 
 logger = log.get(__name__)
@@ -45,7 +45,7 @@ class ScanProcess:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[Pipe]] = []
         self._pipe: Pipe | None = None
-        self._lent: _Lent | None = None
+        self._lent = _Lent()
         self._rest: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -91,8 +91,7 @@ class ScanProcess:
         finally:
             is_surprise = self._pipe is pipe
             self._pipe = self.process_id = None
-            if (giving_back := self._end_turn()) is not None:
-                await giving_back
+            await self._end_turn()
             how = await to_the_end(_end(process))  # or one that hangs would outlive a server that stops just now
         if is_surprise or not was_ready:
             logger.error("the scanning process has ended", how=how)
@@ -166,11 +165,9 @@ class ScanProcess:
             await lent.held.aclose()  # who asked has not waited
         return turn.is_in_demand
 
-    def _end_turn(self) -> Awaitable[None] | None:
+    def _end_turn(self) -> Awaitable[None]:
         # Which turn it is must be known now: the next word may be for another one.
-        lent, self._lent = self._lent, None
-        if lent is None:
-            return None
+        lent, self._lent = self._lent, _Lent()
         lent.is_over = True
         return lent.held.aclose()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from server import errors, ids, log
+from server import errors, log
 from server.db.database import Row, to_the_end
 from server.filesystem import DaemonThreads, Unresponsive
 from server.libraries.model import LibraryDirectory
@@ -20,16 +20,15 @@ from server.scanning.intake import Intake, Tools, Tx
 from server.scanning.model import Counts, Failure, Scan, Strategy
 from server.scanning.part import Part
 from server.scanning.plan import compare
-from server.scanning.reader import Order, Outcome, Task
+from server.scanning.progress import Progress
+from server.scanning.reader import Order, Outcome
+from server.scanning.request import Request, requests
 from server.scanning.trouble import DirectoryWentAway, TakenOver
 from server.scanning.walk import Chunk, Entry, Options, Problem, Walk
-from server.scanning.workers import HUNG, Request
-from server.tracks.model import FileFacts
+from server.scanning.workers import HUNG
 
 logger = log.get(__name__)
 T = TypeVar("T")
-REQUEST_FILES = 32
-REQUEST_BYTES = 64 * 1024 * 1024
 # Others wait until a batch is written. Small ones make a scan slow: they are for while others do wait.
 BATCH = 150
 SMALL_BATCH = 40
@@ -37,18 +36,6 @@ ROWS = 5000
 WALK_PATIENCE_SECONDS = 20.0
 RETRY_SECONDS = 1.0
 _END = None
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far the scan is: files the walk has found, and how many of them are dealt with."""
-
-    phase: str = "walking"
-    found: int = 0
-    done: int = 0
-    is_walk_over: bool = False
-    is_waiting: bool = False  # for a database that is locked, full or gone
-    current: str = ""
 
 
 @dataclass(slots=True)
@@ -86,18 +73,18 @@ class ScanRun:
     async def run(self) -> None:
         """Raises `DirectoryWentAway` when the directory is lost on the way, before anything is called missing."""
         await self._note_drives_away()
-        requests: asyncio.Queue[Request | None] = asyncio.Queue(self.tools.workers.count * 2)
+        waiting: asyncio.Queue[Request | None] = asyncio.Queue(self.tools.workers.count * 2)
         readers = self.tools.workers.count + 1  # one more than there are processes, so that none waits for a writer
         async with asyncio.TaskGroup() as group:
             for _ in range(readers):
-                group.create_task(self._read_requests(requests))
+                group.create_task(self._read_requests(waiting))
             for part in self.parts:
                 async for batch in self._walk(part):
-                    for request in self._requests(batch):
-                        await requests.put(request)
+                    for request in requests(self._order(), batch):
+                        await waiting.put(request)
             self.progress.is_walk_over = True
             for _ in range(readers):
-                await requests.put(_END)
+                await waiting.put(_END)
         await self._write_read(everything=True)
         self.progress.phase = "finishing"
         await self._finish()
@@ -285,28 +272,17 @@ class ScanRun:
 
     # -- reading
 
-    def _requests(self, entries: Sequence[Entry]) -> Iterator[Request]:
-        """Entries in portions for the workers."""
-        order = Order(
+    def _order(self) -> Order:
+        return Order(
             root=self.directory.path,
             library_directory_id=self.directory.id,
             with_hash=self.scan.strategy is not Strategy.FAST,
             follow_symlinks=self.directory.follow_symlinks,
             now=self.tools.clock.now_ms(),
         )
-        tasks: list[Task] = []
-        size = 0
-        for entry in entries:
-            tasks.append(task_of(entry))
-            size += entry.size
-            if len(tasks) >= REQUEST_FILES or size >= REQUEST_BYTES:
-                yield Request(order, tasks, size)
-                tasks, size = [], 0
-        if tasks:
-            yield Request(order, tasks, size)
 
-    async def _read_requests(self, requests: asyncio.Queue[Request | None]) -> None:
-        while (request := await requests.get()) is not _END:
+    async def _read_requests(self, waiting: asyncio.Queue[Request | None]) -> None:
+        while (request := await waiting.get()) is not _END:
             await self.go.wait()
             self.progress.phase = "reading"
             self.progress.current = request.tasks[0].path.decode("utf-8", "replace")
@@ -386,11 +362,6 @@ class ScanRun:
         """Failures that no batch has stored yet."""
         pending, self._failures = self._failures, []
         return pending
-
-
-def task_of(entry: Entry) -> Task:
-    """What a worker is asked to do about a file; its track, if it is new, gets the id that stands in it."""
-    return Task(entry.path, ids.new_id(), FileFacts(entry.size, entry.mtime_ns, entry.inode, entry.device))
 
 
 @contextmanager

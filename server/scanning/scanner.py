@@ -20,7 +20,8 @@ from server.scanning.job import Job
 from server.scanning.model import Failure, Scan, State
 from server.scanning.part import Part
 from server.scanning.process import ProcessRun, ScanProcess
-from server.scanning.run import Progress, ScanRun
+from server.scanning.progress import Progress
+from server.scanning.run import ScanRun
 from server.scanning.trouble import EXPECTED, TakenOver, first_of
 
 logger = log.get(__name__)

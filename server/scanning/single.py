@@ -13,9 +13,8 @@ from server.libraries.service import DirectoryUnavailable
 from server.scanning.intake import Intake, Tools
 from server.scanning.model import Failure
 from server.scanning.reader import Order, Outcome
-from server.scanning.run import task_of
+from server.scanning.request import Request, task_of
 from server.scanning.walk import AUDIO_EXTENSIONS, Entry, entry_of, is_system_folder
-from server.scanning.workers import Request
 
 
 @dataclass(frozen=True, slots=True)

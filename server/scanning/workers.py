@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 from server import log
 from server.scanning.pipe import receive, send
 from server.scanning.reader import Order, Outcome, Task, by_name_only
+from server.scanning.request import Request
 
 logger = log.get(__name__)
 # A file on the slowest media still comes with so many bytes a second; a worker silent for longer hangs.
@@ -23,15 +23,6 @@ HUNG, CRASHED = "parser_hung", "parser_crashed"
 
 class _Died(Exception):
     """The worker ended, or was ended, before it had answered for every file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Files to read, and how many bytes they have in all."""
-
-    order: Order
-    tasks: Sequence[Task]
-    size: int
 
 
 class _Worker:

@@ -23,7 +23,7 @@ from server.hashing import recording
 from server.scanning import reader
 from server.scanning.intake import Tools
 from server.scanning.reader import Order, Outcome, Task, read_task
-from server.scanning.workers import Request
+from server.scanning.request import Request
 from server.tracks.model import FileFacts
 from tests.conftest import IS_POSTGRES, make_config
 from tests.support import sound

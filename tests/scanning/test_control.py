@@ -15,8 +15,8 @@ from server.db import database
 from server.db.database import Connection
 from server.events.model import Event
 from server.scanning.reader import Outcome
+from server.scanning.request import Request
 from server.scanning.scanner import Running as RunningScan
-from server.scanning.workers import Request
 from server.tracks.events import TrackAdded
 from tests.conftest import make_config
 from tests.support import sound

@@ -15,8 +15,9 @@ import pytest
 
 from server.scanning import workers
 from server.scanning.reader import Outcome
+from server.scanning.request import Request
 from server.scanning.worker import MEMORY_BYTES
-from server.scanning.workers import Request, WorkerPool
+from server.scanning.workers import WorkerPool
 from tests.support import sound
 from tests.support.application import Running
 

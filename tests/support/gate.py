@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from server.scanning.reader import Outcome
-from server.scanning.workers import Request
+from server.scanning.request import Request
 from tests.support.application import Running
 
 
