@@ -47,8 +47,8 @@ class DeepAnalysis:
                 # All were looked at; what was added meanwhile is found in the next round.
                 self._after = ""
                 break
-            stored = await self._queue.results.stages(self._queue.direct, hashes)
-            lacking = [audio_hash for audio_hash in hashes if not set(DEEP) <= stored[audio_hash]]
+            settled = await self._queue.results.settled(self._queue.direct, hashes)
+            lacking = [audio_hash for audio_hash in hashes if not set(DEEP) <= settled[audio_hash]]
             taken = lacking[: _BATCH - len(wanted)]
             wanted += taken
             self._after = taken[-1] if len(taken) < len(lacking) else hashes[-1]

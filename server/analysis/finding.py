@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,11 @@ def read(stage: Stage, data: Mapping[str, Any]) -> Finding:
     if stage is Stage.CHARACTERISTICS:
         return Finding(stage, Status.DONE, _kept(data, _characteristics(data)))
     return Finding(stage, Status.DONE, _kept(data, {}))
+
+
+def of_stems(names: Iterable[str]) -> Finding:
+    """That these parts were separated; the parts themselves aren't kept for long."""
+    return Finding(Stage.STEMS, Status.DONE, {"stems": sorted(names)})
 
 
 def _basic_features(data: Mapping[str, Any]) -> Finding:

@@ -161,9 +161,9 @@ class Intake:
             after = jobs.attempt_failed(job, callback.error, now, retry_at, pace.retries)
         elif callback.stage in _COMPLETED:
             after = jobs.server_finished(job, now + round(pace.afterthought * 1000))
-        elif result is not None or taken is not None:
-            stage = Stage(callback.stage)
-            is_news = result is not None and await self._queue.results.put(tx, job.audio_hash, result)
+        elif (found := finding.of_stems(taken.files) if taken is not None else result) is not None:
+            stage = found.stage
+            is_news = await self._queue.results.put(tx, job.audio_hash, found)
             if is_news or stage in job.stages:
                 track_ids = await self._queue.track_ids(tx, job.audio_hash)
                 tx.emit(events.AnalysisStage(job_id=job.audio_hash, stage=stage.value, track_ids=track_ids))

@@ -58,17 +58,17 @@ class Queue:
         self.is_review_due = True
 
     async def add(self, tx: Tx, hashes: Sequence[str], wish: Wish) -> dict[str, Job]:
-        """Ask for stages of audios, at most one event's worth of them; those stored already aren't asked for again.
+        """Ask for stages of audios, at most one event's worth of them; those that are settled aren't asked for again.
 
         Returns audio hash → its job.
         """
         now = self.clock.now_ms()
         await job_store.insert_missing(tx, [jobs.fresh(audio_hash, now) for audio_hash in sorted(set(hashes))])
         before = await job_store.by_hashes(tx, hashes)
-        stored = await (self.results.done if wish.again_unsupported else self.results.stages)(tx, hashes)
+        settled = await self.results.settled(tx, hashes, again_unsupported=wish.again_unsupported)
         after = {}
         for audio_hash, job in before.items():
-            wanted = [stage for stage in wish.stages if stage not in stored.get(audio_hash, ())]
+            wanted = [stage for stage in wish.stages if stage not in settled.get(audio_hash, ())]
             asker = wish.asker if wanted else None
             after[audio_hash] = (
                 jobs.requested(job, wanted, wish.priority, asker, now) if wish.takes(job) else job

@@ -94,15 +94,15 @@ async def found(connection: Connection, hashes: Sequence[str]) -> dict[str, Foun
     return by_hash
 
 
-async def stages(connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
-    """The stages that are stored of several audios, unsupported ones included."""
+async def stages(connection: Connection, hashes: Sequence[str]) -> dict[str, dict[Stage, Status]]:
+    """The stages that are stored of several audios, and how they ended."""
     rows = await connection.fetch_all(
-        "SELECT audio_hash, stage FROM analysis_results WHERE audio_hash IN :hashes",
+        "SELECT audio_hash, stage, status FROM analysis_results WHERE audio_hash IN :hashes",
         {"hashes": hashes},
     )
-    by_hash: dict[str, set[Stage]] = {}
+    by_hash: dict[str, dict[Stage, Status]] = {}
     for row in rows:
-        by_hash.setdefault(row["audio_hash"], set()).add(Stage(row["stage"]))
+        by_hash.setdefault(row["audio_hash"], {})[Stage(row["stage"])] = Status(row["status"])
     return by_hash
 
 

@@ -37,16 +37,21 @@ class Results:
         if found:
             await self._tracks.show_analysis(tx, {key: track_values(values) for key, values in found.items()})
 
-    async def stages(self, connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
-        """Audio hash → stages that are stored, unsupported ones included."""
-        return await store.stages(connection, hashes)
+    async def settled(
+        self, connection: Connection, hashes: Sequence[str], *, again_unsupported: bool = False
+    ) -> dict[str, set[Stage]]:
+        """Audio hash → stages that needn't be asked for; those that the server can't do only if `again_unsupported`.
 
-    async def done(self, connection: Connection, hashes: Sequence[str]) -> dict[str, set[Stage]]:
-        """Audio hash → stages that were really done."""
-        found = await store.found(connection, hashes)
+        Stems that were made are never settled, since they aren't kept.
+        """
+        stored = await store.stages(connection, hashes)
         return {
-            audio_hash: {stage for stage, (status, _, _) in values.items() if status is Status.DONE}
-            for audio_hash, values in found.items()
+            audio_hash: {
+                stage
+                for stage, status in values.items()
+                if (stage is not Stage.STEMS if status is Status.DONE else not again_unsupported)
+            }
+            for audio_hash, values in stored.items()
         }
 
     async def found(self, audio_hash: str) -> store.Found:

@@ -81,7 +81,7 @@ async def test_all_stages_end_done_or_unsupported_with_the_embedded_analyser(
         assert (await mismo.app.analysis.service.outcome(track["audio_hash"])).state == "completed"
         job = (await mismo.client.get(f"/api/analysis/status/{track['audio_hash']}"))["data"]
         assert {item["stage"]: item["status"] for item in job["results"]} == {
-            "basic_features": "done", "characteristics": "done", "segments": "done",
+            "basic_features": "done", "characteristics": "done", "segments": "done", "stems": "done",
             "genre": "unsupported", "transitions": "unsupported",
         }  # fmt: skip
         assert (job["attempts"], job["stages"]) == (0, [])

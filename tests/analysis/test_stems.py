@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,22 @@ async def test_stems_are_gone_after_their_time(studio: Opened, tmp_path: Path) -
         assert answer.status == 404
         await cache.sweep()
         assert list(cache.folder.iterdir()) == []
+
+
+async def test_track_whose_stems_were_made_is_known_for_it_and_they_can_be_made_again(
+    studio: Opened, tmp_path: Path
+) -> None:
+    async with studio(as_paths(tmp_path / "separated")) as it:
+        first, second = await it.tracks("a", "b")
+        await _asked(it, first["id"])
+        assert (await it.get(first["id"]))["analysis_stages"] == ["stems"]
+        for has_stems, expected in ((True, first), (False, second)):
+            body = {"criteria": {"has_stems": has_stems}}
+            preview = (await it.mismo.client.post("/api/playlists/preview", body))["data"]
+            assert [track["id"] for track in preview["tracks"]] == [expected["id"]]
+        shutil.rmtree(it.mismo.app.analysis.cache.folder)
+        await _asked(it, first["id"])
+        assert len(it.server.jobs) == 2
 
 
 class _Later:
