@@ -176,7 +176,7 @@ async def build(
     bus.attach(file_work)
     operations = OperationService(database, uow, tracks, libraries, file_work, clock)
     trash_can = trash.TrashService(database, libraries, file_system, clock)
-    playlists = PlaylistService(database, uow, tracks, settings, clock)
+    playlists = PlaylistService(database, uow, tracks, plays, settings, clock)
     plays.play_listeners.append(playlists.log_counted)
     cleanup.in_use = playlists.tracks_in_lists
     cleanup.belongings = {"cues": cues, "plays": plays, "entries": playlists, "history": Stories()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apispec import APISpec
@@ -206,6 +207,9 @@ def _is_cacheable(route: Route) -> bool:
 
 def _responses(route: Route, converter: OpenAPIConverter) -> dict[str, Any]:
     responses: dict[str, Any] = {str(route.status): _success(route, converter)}
+    if route.may_be_known:
+        known = _success(replace(route, status=200), converter)
+        responses = {"200": {**known, "description": "It was there already"}, **responses}
     if _is_cacheable(route):
         responses["304"] = {"description": "Not modified since the ETag in If-None-Match"}
     for status, kinds in sorted(_failures(route).items()):

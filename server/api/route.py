@@ -48,6 +48,7 @@ class Route:
     body: Schema | None = None
     returns: Schema | Mapping[str, Any] | None = None
     status: int = 200
+    may_be_known: bool = False  # answers 200, and nothing is made, when what was to be made is there already
     errors: Sequence[type[MismoError]] = ()
     tag: str = ""
     is_list: bool = False

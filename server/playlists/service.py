@@ -24,6 +24,7 @@ from server.playlists.sessions import Sessions
 from server.playlists.smart import Refreshed, SmartLists
 from server.settings.service import SettingsService
 from server.tracks.fold import fold
+from server.tracks.plays import PlayService
 from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
@@ -40,6 +41,7 @@ class PlaylistService:
         database: Database,
         uow: UnitOfWork[Event],
         tracks: TrackService,
+        plays: PlayService,
         settings: SettingsService,
         clock: Clock,
     ):
@@ -48,7 +50,7 @@ class PlaylistService:
         self._tracks = tracks
         self._clock = clock
         self.contents = Contents(database, uow, tracks, clock)
-        self.sessions = Sessions(database, uow, tracks, settings, clock)
+        self.sessions = Sessions(database, uow, tracks, plays, settings, clock)
         self.smart = SmartLists(tracks, clock)
         self.looks = Looks(tracks, clock)
 

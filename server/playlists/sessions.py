@@ -12,10 +12,10 @@ from server.db.uow import Transaction, UnitOfWork
 from server.events.model import Event
 from server.playlists import entries, events, store
 from server.playlists.changeable import ReadOnly, WrongType, existing
-from server.playlists.model import Kind, Playlist
+from server.playlists.model import Entry, Kind, Playlist
 from server.playlists.rows import fresh
 from server.settings.service import SettingsService
-from server.tracks.plays import moment_of
+from server.tracks.plays import PlayService, moment_of
 from server.tracks.selection import Brief
 from server.tracks.service import TrackService
 
@@ -36,12 +36,14 @@ class Sessions:
         database: Database,
         uow: UnitOfWork[Event],
         tracks: TrackService,
+        plays: PlayService,
         settings: SettingsService,
         clock: Clock,
     ):
         self._database = database
         self._uow = uow
         self._tracks = tracks
+        self._plays = plays
         self._settings = settings
         self._clock = clock
 
@@ -80,8 +82,12 @@ class Sessions:
         duration: float | None,
         notes: str | None,
         deck: str | None,
-    ) -> Json:
-        """Write down by hand that a track was played, however shortly. Returns the entry."""
+    ) -> tuple[Json, bool]:
+        """Write down by hand that a track was played, which counts, however short it was.
+
+        Returns the entry, and whether it is new: the same play (track and `played_at`) told again only learns its
+        duration and notes.
+        """
         async with self._uow() as tx:
             playlist = await existing(tx, playlist_id)
             if playlist.kind is not Kind.SESSION:
@@ -92,7 +98,10 @@ class Sessions:
             if brief is None:
                 raise errors.Invalid.field("track_id", f"there is no track {track_id}")
             at = moment_of("played_at", played_at, self._clock.now_ms())
-            return await self._append(tx, playlist, brief, at, duration, deck, notes)
+            if (known := await store.play(tx, playlist.id, track_id, at)) is not None:
+                return await self._learn(tx, playlist, known, duration, notes), False
+            await self._plays.count_within(tx, track_id, deck, at)
+            return await self._append(tx, playlist, brief, at, duration, deck, notes), True
 
     async def log_play(
         self,
@@ -122,10 +131,18 @@ class Sessions:
                 return None
             playlist = playlist or await self._begin(tx, played_at)
             return await self._append(tx, playlist, brief, played_at, duration, deck, None)
-        if duration is None:
-            return known.as_json(await store.position_of(tx, known))
-        values = {"play_duration_ms": entries.milliseconds(duration)}
-        described = await entries.change(tx, playlist, known, values, self._clock.now_ms())
+        return await self._learn(tx, playlist, known, duration)
+
+    async def _learn(
+        self, tx: Tx, playlist: Playlist, play: Entry, duration: float | None, notes: str | None = None
+    ) -> Json:
+        """What is told of a play that is known already."""
+        values: Json = {} if duration is None else {"play_duration_ms": entries.milliseconds(duration)}
+        if notes is not None:
+            values["notes"] = notes
+        if not values:
+            return play.as_json(await store.position_of(tx, play))
+        described = await entries.change(tx, playlist, play, values, self._clock.now_ms())
         await self._measure(tx, playlist)
         return described
 

@@ -64,12 +64,16 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         return whole(await contents.whole((await sessions.active()).id))
 
     async def add_play(call: Call) -> Answer:
-        """Write down that a track was played."""
+        """Write down that a track was played, which counts.
+
+        The same play (track and `played_at`) told again answers 200 and only learns its duration and notes.
+        """
         body = call.body
-        entry = await sessions.add_play(
+        entry, is_new = await sessions.add_play(
             call.path["id"], body["track_id"], body["played_at"], body["duration"], body["notes"], body["deck"]
         )
-        return created(await contents.described(entry), f"/api/playlists/{call.path['id']}")
+        described = await contents.described(entry)
+        return created(described, f"/api/playlists/{call.path['id']}") if is_new else ok(described)
 
     async def finalize_session(call: Call) -> Answer:
         """End a session: its duration is fixed and it is read-only."""
@@ -131,7 +135,7 @@ def routes(playlists: PlaylistService, transfer: Transfer) -> Sequence[Route]:
         ),
         Route(
             "POST", f"{base}/sessions/{{id}}/track", add_play, body=schemas.PlayBody(), returns=schemas.EntryOut(),
-            status=201, tag=TAG, errors=[errors.NotFound, WrongType, ReadOnly],
+            status=201, may_be_known=True, tag=TAG, errors=[errors.NotFound, WrongType, ReadOnly],
         ),
         Route(
             "POST", f"{base}/sessions/{{id}}/finalize", finalize_session, returns=playlist, tag=TAG,

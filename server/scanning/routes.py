@@ -82,9 +82,13 @@ class VerdictOut(Schema):
 
 def file_routes(files: SingleFiles, tracks: TrackService) -> Sequence[Route]:
     async def add_track(call: Call) -> Answer:
-        """Take one file into the library now; it must lie inside a library directory."""
-        track_id = await files.add(call.body["file_path"])
-        return created(orjson.Fragment(await tracks.get(track_id)), f"/api/tracks/{track_id}")
+        """Take one file into the library now; it must lie inside a library directory.
+
+        A file that is a track already, moved or edited maybe, answers 200 with that track as it is now.
+        """
+        track_id, is_new = await files.add(call.body["file_path"])
+        track = orjson.Fragment(await tracks.get(track_id))
+        return created(track, f"/api/tracks/{track_id}") if is_new else ok(track)
 
     async def verify_track(call: Call) -> Answer:
         """Read the track's file again: is it there, has it the same size, the same audio? Changes nothing."""
@@ -92,7 +96,7 @@ def file_routes(files: SingleFiles, tracks: TrackService) -> Sequence[Route]:
 
     return [
         Route(
-            "POST", "/tracks", add_track, body=FileBody(), returns=Track(), status=201, tag="tracks",
+            "POST", "/tracks", add_track, body=FileBody(), returns=Track(), status=201, may_be_known=True, tag="tracks",
             errors=[DirectoryUnavailable],
         ),
         Route(

@@ -33,8 +33,11 @@ class SingleFiles:
     def __init__(self, tools: Tools):
         self._tools = tools
 
-    async def add(self, file_path: str) -> str:
-        """Take in a file; returns its track's id. Raises `Invalid` for what isn't an audio file of the library."""
+    async def add(self, file_path: str) -> tuple[str, bool]:
+        """Take in a file; returns its track's id, and whether the track is new.
+
+        Raises `Invalid` for what isn't an audio file of the library.
+        """
         directory, path = await self._place_of(file_path)
         try:
             entry = await self._look(directory, path)
@@ -48,8 +51,8 @@ class SingleFiles:
         intake = Intake(self._tools, directory)
         candidates = await intake.candidates([outcome])
         async with self._tools.uow() as tx:
-            (track_id,), _ = await intake.write_named(tx, [outcome], candidates)
-        return track_id
+            (track_id,), counts = await intake.write_named(tx, [outcome], candidates)
+        return track_id, counts.added > 0
 
     async def verify(self, track_id: str) -> Verdict:
         """Read a track's file again; changes nothing. Raises `NotFound`, and `DirectoryUnavailable`."""

@@ -153,6 +153,26 @@ async def test_finished_session_is_read_only_until_it_is_reopened(mismo: Running
     assert closed["is_readonly"] is True
 
 
+async def test_a_play_told_by_hand_counts_once_however_often_it_is_told(mismo: Running) -> None:
+    (track,) = await fill(mismo.app, [{"title": "Vinyl", "duration_seconds": 300.0}])
+    started = (await mismo.client.post("/api/playlists/sessions/start", status=201))["data"]
+    path = f"/api/playlists/sessions/{started['id']}/track"
+    at = to_rfc3339(START)
+    first = (await mismo.client.post(path, {"track_id": track, "played_at": at, "deck": "B"}, status=201))["data"]
+    body = {"track_id": track, "played_at": at, "duration": 120, "notes": "peak"}
+    again = (await mismo.client.post(path, body, status=200))["data"]
+    assert again["entry_id"] == first["entry_id"]
+    assert (again["play_duration_ms"], again["notes"]) == (120_000, "peak")
+    shown = (await mismo.client.get(f"/api/tracks/{track}"))["data"]
+    assert (shown["play_count"], shown["last_played"]) == (1, at)
+    history = (await mismo.client.get(f"/api/tracks/{track}/history"))["data"]
+    assert [(item["event"], item["deck"]) for item in history if item["event"] == "played"] == [("played", "B")]
+    await mismo.client.post(path, {"track_id": track}, status=201)
+    shown = (await mismo.client.get(f"/api/tracks/{track}"))["data"]
+    entries = (await mismo.client.get(f"/api/playlists/{started['id']}"))["data"]["entries"]
+    assert (shown["play_count"], len(entries)) == (2, 2)
+
+
 async def test_history_stays_readable_when_a_track_is_gone(mismo: Running) -> None:
     (track,) = await fill(mismo.app, [{"title": "Gone", "artist": "Someone"}])
     started = (await mismo.client.post("/api/playlists/sessions/start", status=201))["data"]

@@ -15,7 +15,7 @@ async def test_one_file_is_added_now_and_only_once(mismo: Running, music: Path) 
     sound.mp3(music / "two.mp3", 2)
     await mismo.added(music)
     first = (await mismo.client.post("/api/tracks", {"file_path": str(file)}, status=201))["data"]
-    again = (await mismo.client.post("/api/tracks", {"file_path": str(file)}, status=201))["data"]
+    again = (await mismo.client.post("/api/tracks", {"file_path": str(file)}, status=200))["data"]
     assert (first["title"], first["relative_path"]) == ("One", "a/one.mp3")
     assert again == first
     assert (await mismo.client.get("/api/tracks"))["pagination"]["total"] == 1
