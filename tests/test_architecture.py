@@ -26,6 +26,7 @@ FLOOR = {
     "duties": {"supervise", "db", "errors", "log"},
     "filesystem": {"errors"},
     "paths": {"errors"},
+    "child": set(),
     "db": {"config", "errors", "log"},
     "events": {"db", "clock", "ids", "errors", "log"},
     "api": {"db", "events", "clock", "ids", "errors", "log"},

@@ -73,7 +73,7 @@ def analyses(folder: Path, minutes: list[float]) -> None:
         # In a process of its own: a child's peak memory counts from its parent's.
         with ProcessPoolExecutor(1) as pool:
             path = pool.submit(track, folder, length).result()
-        order = Order(str(path), stages, str(folder), "flac", MEMORY_LIMIT, CPU_LIMIT, os.getpid())
+        order = Order(str(path), stages, str(folder), "flac", MEMORY_LIMIT, CPU_LIMIT)
         figure = used("-m", "server.analyzer.worker", stdin=order.encode())
         floor = used("-c", _DECODE, str(path))
         worded, floor_worded = (f"{cpu:.2f} s, {memory:.0f} MB" for cpu, memory in (figure, floor))

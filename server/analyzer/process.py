@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
+from server import child
 from server.analyzer.stages import Payload, Stage
 from server.analyzer.worker import Order
 
@@ -39,7 +39,7 @@ async def analyse(
 
     Raises AnalysisFailed.
     """
-    order = Order(str(path), tuple(stages), str(stem_folder), stem_format, MEMORY_LIMIT, CPU_LIMIT, os.getpid())
+    order = Order(str(path), tuple(stages), str(stem_folder), stem_format, MEMORY_LIMIT, CPU_LIMIT)
     process = await _start()
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     complaints = asyncio.create_task(_tail(process.stderr))
@@ -70,9 +70,7 @@ async def analyse(
 async def _start() -> asyncio.subprocess.Process:
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            f"{__package__}.worker",
+            *child.command(f"{__package__}.worker", parent=os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

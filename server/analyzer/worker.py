@@ -1,12 +1,10 @@
 """One analysis in a process of its own: reads an order from stdin, writes a report a line to stdout.
 
-`python -m server.analyzer.worker`. A file that hangs, bloats or crashes a decoder takes only this process with it.
+A file that hangs, bloats or crashes a decoder takes only this process with it.
 """
 
-import ctypes
 import os
 import resource
-import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ import orjson
 from server.analyzer.stages import Stage
 
 NICENESS = 15  # behind the scans that find what is to be analysed
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,6 @@ class Order:
     stem_format: str
     memory: int
     cpu_seconds: int
-    parent: int
 
     def encode(self) -> bytes:
         return orjson.dumps(asdict(self))
@@ -71,9 +67,6 @@ def _restrain(order: Order) -> None:
     if sys.platform == "linux":
         # Elsewhere address space isn't limited by this, or counts what is merely mapped.
         resource.setrlimit(resource.RLIMIT_AS, (order.memory, order.memory))
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != order.parent:
-            raise SystemExit("the server that ordered this is gone")
 
 
 def _own_stdout() -> BinaryIO:

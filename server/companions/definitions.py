@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from urllib.parse import urlsplit
 
+from server import child
 from server.companions.health import HttpHealth, WebsocketHealth
 from server.companions.model import Definition
 from server.config import Config
@@ -35,4 +35,4 @@ def _analysis_command(config: Config) -> list[str] | None:
     if config.analysis_server_url.rstrip("/") != DEFAULT_ANALYSIS_URL:
         return None
     parts = urlsplit(DEFAULT_ANALYSIS_URL)
-    return [sys.executable, "-m", "server.analyzer", "--host", str(parts.hostname), "--port", str(parts.port)]
+    return child.command("server.analyzer", "--host", str(parts.hostname), "--port", str(parts.port))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from server import log
+from server import child, log
 from server.config import Config
 from server.db.database import Database, to_the_end
 from server.libraries.model import LibraryDirectory
@@ -234,7 +234,7 @@ async def _start() -> tuple[asyncio.subprocess.Process, socket.socket]:
     with theirs:
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "server.apart", str(theirs.fileno()),
+                *child.command("server.apart", str(theirs.fileno()), parent=os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()],
             )  # fmt: skip
         except BaseException:

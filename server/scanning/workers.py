@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
+import os
 from collections.abc import AsyncIterator
 
-from server import log
+from server import child, log
 from server.scanning.pipe import receive, send
 from server.scanning.reader import Order, Outcome, Task, by_name_only
 from server.scanning.request import Request
@@ -41,9 +41,7 @@ class _Worker:
     async def start(cls) -> _Worker:
         return cls(
             await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "server.scanning.worker",
+                *child.command("server.scanning.worker", parent=os.getpid()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=1 << 20,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
-from server import errors, log
+from server import child, errors, log
 from server.clock import to_rfc3339
 from server.db.database import Database, Row
 from server.filesystem import FileSystem
@@ -129,7 +128,7 @@ def _weight(found: Picture | None) -> int:
 async def _read(path: bytes) -> Picture | None:
     """Read a picture in a process of its own; a file that is too much for it has none."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", picture.__name__, path,
+        *child.command(picture.__name__, os.fsdecode(path), parent=os.getpid()),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

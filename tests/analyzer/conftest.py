@@ -16,6 +16,8 @@ import orjson
 import pytest
 from aiohttp import web
 
+from tests.support.process import children
+
 from . import encoding, tracks
 
 Body = dict[str, Any]
@@ -90,14 +92,6 @@ class Analyzer:
     def workers(self) -> list[int]:
         """Process ids of the workers at work (Linux)."""
         return children(self.process.pid)
-
-
-def children(parent: int) -> list[int]:
-    """Process ids of the children of a process (Linux)."""
-    found: list[int] = []
-    for thread in Path(f"/proc/{parent}/task").iterdir():
-        found += [int(number) for number in (thread / "children").read_text().split()]
-    return found
 
 
 Start = Callable[..., Awaitable[Analyzer]]

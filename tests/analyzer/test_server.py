@@ -17,10 +17,10 @@ import orjson
 import pytest
 
 from server.analyzer import process
-from tests.support.process import ended, opening
+from tests.support.process import children, ended, opening
 
 from . import encoding
-from .conftest import ROOT, Analyzer, Start, children
+from .conftest import ROOT, Analyzer, Start
 
 
 async def test_health_has_the_fields_of_the_protocol(analyzer: Analyzer) -> None:

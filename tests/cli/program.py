@@ -32,6 +32,7 @@ class Program:
     database_url: str
     folder: Path
     within: tuple[str, ...] = ()  # what starts the command
+    command: tuple[str, ...] = (sys.executable, "-m", "server")
 
     def environment(self, **settings: str) -> dict[str, str]:
         plain = {key: value for key, value in os.environ.items() if key not in configuration.variable_names()}
@@ -42,7 +43,7 @@ class Program:
         self, *arguments: str, settings: Mapping[str, str] | None = None, out: int = PIPE
     ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *self.within, sys.executable, "-m", "server", *arguments, cwd=self.folder,
+            *self.within, *self.command, *arguments, cwd=self.folder,
             env=self.environment(**(settings or {})), stdin=DEVNULL, stdout=out, stderr=PIPE,
         )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,18 @@ async def test_scan_through_the_running_server(program: Program, library: Path) 
             (listed,) = (await response.json())["data"]
     assert result.code == 1
     assert _end(result)["id"] == listed["id"]
+
+
+async def test_folders_that_have_the_names_of_packages_are_no_part_of_mismo(program: Program, library: Path) -> None:
+    (library / "bad.flac").unlink()
+    for name in ("server", "mutagen"):
+        (program.folder / name).mkdir()
+        (program.folder / name / "__init__.py").write_text("raise SystemExit('not this one')")
+    installed = replace(program, command=(str(Path(sys.executable).with_name("mismo")),))
+    async with installed.serving():
+        result = await installed.run("scan", str(library))
+        assert result.code == 0, result.err
+        assert _end(result)["counts"]["added"] == 2
 
 
 async def test_scan_finds_its_way_into_a_guarded_server(program: Program, library: Path) -> None:

@@ -25,7 +25,7 @@ from server.scanning.pipe import Pipe
 from tests.conftest import IS_POSTGRES, make_config
 from tests.support import sound
 from tests.support.application import Running, running
-from tests.support.process import ended
+from tests.support.process import children, ended
 from tests.support.replay import recorded
 from tests.support.websocket import Socket
 
@@ -166,6 +166,17 @@ async def test_process_that_dies_fails_its_scan_and_nothing_else(mismo: Running,
     scan = await mismo.scanned(directory["id"])
     assert (scan["state"], scan["counts"]["added"]) == ("complete", 20)
     assert pid_of(mismo) != pid
+
+
+async def test_a_reader_that_is_busy_ends_with_the_process_that_is_killed(mismo: Running, tmp_path: Path) -> None:
+    pid = await warm(mismo, tmp_path / "warm")
+    readers = children(pid)
+    assert readers
+    for reader in readers:
+        os.kill(reader, signal.SIGSTOP)  # it sees nothing of what becomes of its pipes
+    os.kill(pid, signal.SIGKILL)
+    for reader in readers:
+        assert await asyncio.to_thread(ended, reader)
 
 
 async def test_turn_to_write_comes_back_from_a_process_that_dies(

@@ -27,6 +27,14 @@ def ended(pid: int) -> bool:
         os.close(descriptor)
 
 
+def children(parent: int) -> list[int]:
+    """Process ids of the children of a process (Linux)."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{parent}/task").iterdir():
+        found += [int(number) for number in (thread / "children").read_text().split()]
+    return found
+
+
 class Opening:
     """Told by inotify, which Python knows nothing of."""
 
