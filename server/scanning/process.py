@@ -115,7 +115,7 @@ class ScanProcess:
 
     async def _see_through(self, run: ProcessRun, pipe: Pipe) -> Ended:
         asking = pipe.ask("scan", run.job)
-        if run.is_paused:
+        if not run.go.is_set():
             pipe.tell("hold", run.scan.id, True)
         try:
             ended: Ended = await asyncio.shield(asking)
@@ -188,9 +188,12 @@ class ProcessRun:
     growing: Callable[[], Awaitable[Collection[bytes]]]
     counts: Counts = field(default_factory=Counts)
     progress: Progress = field(default_factory=Progress)
-    is_paused: bool = False
+    go: asyncio.Event = field(default_factory=asyncio.Event)
     pipe: Pipe | None = None
     _failures: list[Failure] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.go.set()
 
     @property
     def scan(self) -> Scan:
@@ -213,10 +216,14 @@ class ProcessRun:
         self.counts, self._failures = ended.counts, ended.failures
 
     def hold(self, *, is_paused: bool) -> None:
-        if self.is_paused != is_paused:
-            self.is_paused = is_paused
-            if self.pipe is not None:
-                self.pipe.tell("hold", self.scan.id, is_paused)
+        if is_paused is not self.go.is_set():
+            return
+        if is_paused:
+            self.go.clear()
+        else:
+            self.go.set()
+        if self.pipe is not None:
+            self.pipe.tell("hold", self.scan.id, is_paused)
 
     def remaining_failures(self) -> list[Failure]:
         """Failures that no batch has stored yet."""

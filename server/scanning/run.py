@@ -85,6 +85,7 @@ class ScanRun:
             self.progress.is_walk_over = True
             for _ in range(readers):
                 await waiting.put(_END)
+        await self.go.wait()
         await self._write_read(everything=True)
         self.progress.phase = "finishing"
         await self._finish()

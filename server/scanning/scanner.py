@@ -50,8 +50,12 @@ class Running:
             self.task.cancel()
 
 
+class _Held(Exception):
+    """The scan was paused just when it was complete."""
+
+
 class Scanner:
-    """Runs at most `max_concurrent` scans at once, by priority.
+    """Runs at most `max_concurrent` scans at once, by priority; those that are paused take nobody's place.
 
     Those of whole directories and folders work in the `process`, if there is one. The parts that a watcher names are
     few and are to be known at once: they are scanned here.
@@ -117,14 +121,20 @@ class Scanner:
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """Do with the scans that run what was asked for, maybe of another process, and start those whose turn it is."""
-        for scan in await store.active(self.tools.database.direct):
+        active = await store.active(self.tools.database.direct)
+        for scan in active:
             running = self.running.get(scan.id)
             if running is not None:
                 running.run.hold(is_paused=scan.state is State.PAUSED)
                 if scan.is_cancel_asked:
                     running.cancel()
-            elif scan.state is State.QUEUED and len(self.running) < self._max_concurrent:
+        for scan in active:
+            if scan.state is State.QUEUED and self._busy < self._max_concurrent:
                 await self._launch(scan, group)
+
+    @property
+    def _busy(self) -> int:
+        return sum(running.run.go.is_set() for running in self.running.values())
 
     async def recover(self) -> None:
         """End the scans that nobody works on any more: what they wrote is kept, the next scan goes on from there.
@@ -169,6 +179,7 @@ class Scanner:
         scan = run.scan
         try:
             await run.run()
+            await run.go.wait()
         except asyncio.CancelledError:
             if self.running[scan.id].is_cancelled:
                 await self._close(run, State.CANCELLED, events.ScanCancelled)
@@ -213,6 +224,7 @@ class Scanner:
             while not await self._is_stored(end) and is_patient:
                 run.tell_waiting()
                 await asyncio.sleep(RETRY_SECONDS)
+                await run.go.wait()
         except asyncio.CancelledError:
             await to_the_end(self._is_stored(end))
             raise
@@ -222,6 +234,8 @@ class Scanner:
     async def _is_stored(self, end: Callable[[], Awaitable[object]]) -> bool:
         try:
             await end()
+        except _Held:
+            return False
         except (errors.Unavailable, errors.DiskFull) as trouble:
             logger.error("the end of a scan can't be stored yet", error=str(trouble))
             return False
@@ -243,10 +257,16 @@ class Scanner:
         error: str | None = None,
         failures: Sequence[Failure] = (),
     ) -> Scan | None:
-        """Store an end and announce it; None, and nothing is done, when the scan has gone on or ended meanwhile."""
+        """Store an end and announce it; None, and nothing is done, when the scan has gone on or ended meanwhile.
+
+        Raises `_Held` when it is paused and was to be complete.
+        """
         now = self.tools.clock.now_ms()
         async with self.tools.uow() as tx:
             if not await store.end(tx, scan, state, error, now):
+                current = await store.get(tx, scan.id)
+                if current is not None and current.state is State.PAUSED and current.owner == scan.owner:
+                    raise _Held
                 return None
             await store.add_failures(tx, scan.id, failures)
             if state is State.COMPLETE:

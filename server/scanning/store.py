@@ -77,7 +77,14 @@ async def count(connection: Connection, scan: Scan, counts: Counts) -> bool:
 
 
 async def end(connection: Connection, scan: Scan, state: State, error: str | None, now: int) -> bool:
-    """Store how a scan ended; False when it isn't as `scan` says: queued, or its owner's to work on."""
+    """Store how a scan ended; False when it isn't as `scan` says: queued, or its owner's to work on.
+
+    One that is paused can't be complete.
+    """
+    if scan.state is State.QUEUED:
+        expected = [State.QUEUED]
+    else:
+        expected = [State.RUNNING] if state is State.COMPLETE else [State.RUNNING, State.PAUSED]
     changed = await connection.execute(
         """
         UPDATE scans SET state = :state, finished_at = :now, counts = :counts, error = :error
@@ -86,7 +93,7 @@ async def end(connection: Connection, scan: Scan, state: State, error: str | Non
         {
             "id": scan.id,
             "owner": scan.owner,
-            "expected": ["queued"] if scan.state is State.QUEUED else ["running", "paused"],
+            "expected": [item.value for item in expected],
             "state": state.value,
             "now": now,
             "counts": _json(scan.counts),

@@ -14,8 +14,10 @@ from server.config import Config
 from server.db import database
 from server.db.database import Connection
 from server.events.model import Event
+from server.scanning import scanner
 from server.scanning.reader import Outcome
 from server.scanning.request import Request
+from server.scanning.run import ScanRun
 from server.scanning.scanner import Running as RunningScan
 from server.tracks.events import TrackAdded
 from tests.conftest import make_config
@@ -104,6 +106,59 @@ async def test_paused_scan_opens_nothing_until_it_is_resumed(mismo: Running, mus
     await mismo.app.scanner.ended(scan["id"])
     ended = (await mismo.client.get(f"{url}/status"))["data"]
     assert (ended["state"], ended["counts"]["added"]) == ("complete", 200)
+
+
+@pytest.mark.parametrize("scan_process", [True, False])
+async def test_paused_scan_ends_only_when_resumed_and_keeps_no_other_waiting(
+    database_url: str, music: Path, tmp_path: Path, *, scan_process: bool
+) -> None:
+    sound.mp3(music / "one.mp3", 1)
+    config = make_config(database_url=database_url, max_concurrent_scans=1, scan_process=scan_process)
+    async with running(config) as mismo, mismo.socket("library:directory:scan:started") as socket:
+        directory = await mismo.added(music)
+        url = f"/api/scan/library/{directory['id']}"
+        scan = await start(mismo, directory)
+        await socket.named("library:directory:scan:started")
+        assert (await mismo.client.post(f"{url}/pause"))["data"]["state"] == "paused"
+        sound.mp3(tmp_path / "other" / "two.mp3", 2)
+        other = await mismo.added(tmp_path / "other")
+        assert (await mismo.scanned(other["id"]))["state"] == "complete"
+        # By now the first one would have come to its end, too.
+        assert (await mismo.client.get(f"/api/scan/{scan['id']}"))["data"]["state"] == "paused"
+        await mismo.client.post(f"{url}/resume")
+        await mismo.app.scanner.ended(scan["id"])
+        assert (await mismo.client.get(f"/api/scan/{scan['id']}"))["data"]["state"] == "complete"
+        assert (await mismo.client.get("/api/tracks"))["pagination"]["total"] == 2
+
+
+async def test_pause_that_is_told_as_the_scan_ends_keeps_its_word(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several servers the one that scans hears of a pause a moment after it is stored."""
+    sound.mp3(music / "one.mp3", 1)
+    directory = await mismo.added(music)
+    url, gate, refused = f"/api/scan/library/{directory['id']}", Gate(mismo), asyncio.Event()
+    is_stored = mismo.app.scanner._is_stored
+
+    async def noticed(end: Any) -> bool:
+        stored = await is_stored(end)
+        if not stored:
+            refused.set()
+        return stored
+
+    monkeypatch.setattr(scanner, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(mismo.app.scanner, "_is_stored", noticed)
+    scan = await start(mismo, directory)
+    await gate.reached.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(ScanRun, "hold", lambda _, *, is_paused: None)
+        await mismo.client.post(f"{url}/pause")
+        gate.is_open.set()
+        await refused.wait()
+    assert (await mismo.client.get(f"/api/scan/{scan['id']}"))["data"]["state"] == "paused"
+    await mismo.client.post(f"{url}/resume")
+    await mismo.app.scanner.ended(scan["id"])
+    assert (await mismo.client.get(f"/api/scan/{scan['id']}"))["data"]["state"] == "complete"
 
 
 async def test_second_scan_of_a_directory_is_refused_while_one_is_active(mismo: Running, music: Path) -> None:
