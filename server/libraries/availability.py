@@ -23,10 +23,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a look at the root has shown. `fingerprint` is what to compare with the next time."""
+    """What a look at the root has shown. `fingerprint` is what to compare with the next time.
+
+    `is_same_device`: the root lies on the file system that it lay on before.
+    """
 
     reason: Reason | None
     fingerprint: dict[str, Any] | None = None
+    is_same_device: bool = True
 
     @property
     def is_available(self) -> bool:
@@ -48,12 +52,14 @@ def probe(path: bytes, known: dict[str, Any] | None) -> Probe:
         return Probe(Reason.GONE)
     except OSError:
         return Probe(Reason.UNREADABLE)
+    seen = {"device": status.st_dev, "names": names}
     if known is not None and known["names"]:
+        is_same_device = known["device"] == status.st_dev
         if not names:
-            return Probe(Reason.EMPTY)
-        if known["device"] != status.st_dev and not _any_there(path, known["names"]):
+            return Probe(Reason.EMPTY, seen, is_same_device)
+        if not is_same_device and not _any_there(path, known["names"]):
             return Probe(Reason.OTHER_MEDIA)
-    return Probe(None, {"device": status.st_dev, "names": names})
+    return Probe(None, seen)
 
 
 def names_in(path: bytes | int) -> list[str]:

@@ -243,9 +243,14 @@ class LibraryService:
 
     async def _probe(self, directory: LibraryDirectory) -> Probe:
         try:
-            return await self._files.call_at(directory.path, availability.probe, directory.path, directory.fingerprint)
+            seen = await self._files.call_at(directory.path, availability.probe, directory.path, directory.fingerprint)
         except Unresponsive:
             return Probe(Reason.UNRESPONSIVE)
+        if seen.reason is Reason.EMPTY and seen.is_same_device:
+            total, missing = await self._tracks.count_directory(self._database.direct, directory.id)
+            if total == missing:
+                return Probe(None, seen.fingerprint)  # its last file was moved away, or is known to be gone
+        return seen
 
     async def _set_availability(self, looked_at: LibraryDirectory, seen: Probe) -> LibraryDirectory:
         mount = None
@@ -256,7 +261,7 @@ class LibraryService:
             if (directory.is_available, directory.unavailable_reason) == (seen.is_available, seen.reason):
                 return directory  # somebody else looked at the same time
             values: dict[str, Any] = {"is_available": seen.is_available, "unavailable_reason": seen.reason}
-            if seen.fingerprint is not None:
+            if seen.is_available and seen.fingerprint is not None:
                 inside = {"mounts": [mount.as_json() for mount in directory.inner_mounts]}
                 values |= {
                     "fingerprint": seen.fingerprint | inside,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.support import sound
 from tests.support.application import Running
 from tests.support.library import audio_on_disk, done, library, temporaries, tree
 
@@ -55,6 +56,25 @@ async def test_move_to_another_directory_and_back_leaves_the_tree_as_it_was(mism
     assert (track["library_directory_id"], track["relative_path"]) == (lib.directory_id, "one.mp3")
     assert (await mismo.client.get(f"/api/operations/{operation['id']}"))["data"]["state"] == "undone"
     await mismo.client.post(f"/api/operations/{operation['id']}/undo", status=409)
+
+
+async def test_directory_whose_last_file_moves_away_is_empty_and_not_unplugged(mismo: Running, music: Path) -> None:
+    other = music.parent / "other"
+    other.mkdir()
+    lib = await library(mismo, music, "one.mp3")
+    target = await mismo.added(other)
+    body = {"library_directory_id": target["id"], "destination_path": "one.mp3"}
+    await done(mismo, await mismo.client.post(f"/api/tracks/{lib.ids['one.mp3']}/move", body, status=202))
+    path = f"/api/library/directories/{lib.directory_id}"
+    looked_at = (await mismo.client.post(f"{path}/check-availability"))["data"]
+    assert (looked_at["is_available"], looked_at["unavailable_reason"]) == (True, None)
+    scan = await mismo.scanned(lib.directory_id)
+    assert (scan["state"], scan["counts"]["missing"]) == ("complete", 0)
+    sound.mp3(music / "two.mp3", 2)
+    assert (await mismo.scanned(lib.directory_id))["counts"]["added"] == 1
+    (music / "two.mp3").unlink()
+    looked_at = (await mismo.client.post(f"{path}/check-availability"))["data"]
+    assert (looked_at["is_available"], looked_at["unavailable_reason"]) == (False, "empty")
 
 
 async def test_rename_keeps_the_extension_and_takes_side_cars_along(mismo: Running, music: Path) -> None:
