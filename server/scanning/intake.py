@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,12 @@ from server.scanning.model import Counts
 from server.scanning.reader import Outcome
 from server.scanning.walk import Entry
 from server.scanning.workers import WorkerPool
-from server.tracks.keeping import Move
+from server.tracks.keeping import REFILED, Move
 from server.tracks.service import TrackService
 
 Tx = Transaction[Event]
+# What tells a file that only got another path; all ninety columns of many tracks are dear.
+_OF_FILES = (*REFILED, "file_device", "file_inode", "file_size", "file_mtime_ns", "metadata_source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,30 +110,45 @@ class Intake:
     async def moved_candidates(self, entries: Sequence[Entry]) -> list[Row]:
         """Tracks whose very file may be one of the entries, under another path now."""
         paths = frozenset(entry.path for entry in entries)
-        return await self._free([], sorted({entry.inode for entry in entries}), paths)
+        return await self._free([], sorted({entry.inode for entry in entries}), paths, _OF_FILES)
 
     async def move(self, tx: Tx, entries: Sequence[Entry], candidates: Sequence[Row]) -> tuple[int, list[Entry]]:
         """Move tracks whose very file has only got another path; returns how many, and the entries to be read.
 
-        The same device, inode, size and time of change are the same file, so that nothing needs to be opened.
+        `candidates` come from `moved_candidates`. The same device, inode, size and time of change are the same file, so
+        that nothing needs to be opened.
         """
         tracks = self._tools.tracks
         rows = await tracks.by_paths(tx, self._directory.id, [entry.path for entry in entries])
         taken = {bytes(row["path"]) for row in rows if row["missing_since"] is None}
-        pairs, rest = identity.recognise(entries, await self._still_free(tx, candidates), taken)
-        await tracks.relocate(tx, [Move(row, self._directory.id, entry.path, {}) for entry, row in pairs])
+        pairs, rest = identity.recognise(entries, await self._still_free(tx, candidates, _OF_FILES), taken)
+        renamed: dict[int, bytes] = {}
+        refiled: list[Move] = []
+        for entry, row in pairs:
+            if os.path.basename(entry.path) == os.path.basename(bytes(row["path"])):
+                refiled.append(Move(row, self._directory.id, entry.path, {}))
+            else:
+                renamed[row["pk"]] = entry.path
+        await tracks.refile(tx, refiled)
+        whole = await tracks.by_pks(tx, list(renamed)) if renamed else []
+        await tracks.relocate(tx, [Move(row, self._directory.id, renamed[row["pk"]], {}) for row in whole])
         return len(pairs), rest
 
-    async def _still_free(self, tx: Connection, candidates: Sequence[Row]) -> list[Row]:
+    async def _still_free(
+        self, tx: Connection, candidates: Sequence[Row], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
         """The same tracks as they are within a transaction, without those that another scan has moved meanwhile."""
         if not candidates:
             return []
         known = {row["pk"]: place.of(row) for row in candidates}
-        return [row for row in await self._tools.tracks.by_pks(tx, list(known)) if place.of(row) == known[row["pk"]]]
+        rows = await self._tools.tracks.by_pks(tx, list(known), columns)
+        return [row for row in rows if place.of(row) == known[row["pk"]]]
 
-    async def _free(self, hashes: Sequence[str], inodes: Sequence[int], new: Collection[bytes]) -> list[Row]:
+    async def _free(
+        self, hashes: Sequence[str], inodes: Sequence[int], new: Collection[bytes], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
         """Tracks with one of the hashes or inodes whose own file isn't where it was: looked up on disk."""
-        found = await self._tools.tracks.like(self._tools.database.direct, hashes, inodes)
+        found = await self._tools.tracks.like(self._tools.database.direct, hashes, inodes, columns)
         if not found:
             return []
         directories = {directory.id: directory for directory in await self._tools.libraries.all()}

@@ -19,6 +19,7 @@ from server.tracks.rows import TrackRows
 Tx = Transaction[Event]
 # Columns that the database fills in itself.
 _COMPUTED = {"pk", "words", "fragments"}
+REFILED = ("pk", "id", "library_directory_id", "path", "relative_path", "missing_since")
 # What a file system may change about a file that is no change of the track: nobody needs to hear of it.
 _SILENT = {"file_inode", "file_device"}
 
@@ -115,15 +116,27 @@ class TrackKeeping(TrackRows):
             story += [history.moved(move.row, values, now), *history.read_again(move.row, changed, now)]
         await self._write(tx, written)
         await history.write(tx, story)
-        fields = named(differing(row, values) for row, values in written)
-        for batch in events.batches(moves):
-            tx.emit(
-                events.TrackMoved(
-                    ids=tuple(move.row["id"] for move in batch),
-                    moves=tuple(move.described() for move in batch),
-                    fields=fields,
-                )
-            )
+        _announce(tx, moves, named(differing(row, values) for row, values in written))
+
+    async def refile(self, tx: Tx, moves: Sequence[Move]) -> None:
+        """Tracks whose file lies in another folder now, under the name it had, where no other track is in the way.
+
+        Of the rows only `REFILED` is needed.
+        """
+        if not moves:
+            return
+        now = self._clock.now_ms()
+        places = {move.row["pk"]: (move.library_directory_id, move.path) for move in moves}
+        await self._store.refile(tx, places, await self._roots(tx), now)
+        changes_: list[Values] = []
+        story: list[Values] = []
+        for move in moves:
+            place = {"library_directory_id": move.library_directory_id, **model.path_values(move.path)}
+            values = {name: place[name] for name in ("library_directory_id", "path", "relative_path")}
+            changes_.append(differing(move.row, {**values, "missing_since": None}))
+            story.append(history.moved(move.row, values, now))
+        await history.write(tx, story)
+        _announce(tx, moves, named(changes_))
 
     async def hand_over(self, tx: Tx, pairs: Sequence[tuple[Row, Row]]) -> None:
         """Let each first track go on as the file of the second, which stays behind, missing, where the first was."""
@@ -182,7 +195,7 @@ class TrackKeeping(TrackRows):
         Returns the ids of those that came.
         """
         known = {row["id"] for row in await self._store.by_ids(tx, [row["id"] for row in rows])}
-        roots = {key: location.root for key, location in (await location_store.all_locations(tx)).items()}
+        roots = await self._roots(tx)
         wanted = [
             model.complete({name: value for name, value in row.items() if name not in _COMPUTED})
             for row in rows
@@ -246,8 +259,21 @@ class TrackKeeping(TrackRows):
 
     async def _write(self, tx: Tx, rows: Sequence[tuple[Row, Values]]) -> None:
         if rows:
-            roots = {key: location.root for key, location in (await location_store.all_locations(tx)).items()}
-            await self._store.update(tx, [(as_dict(row), values) for row, values in rows], roots)
+            await self._store.update(tx, [(as_dict(row), values) for row, values in rows], await self._roots(tx))
+
+    async def _roots(self, tx: Tx) -> dict[str, bytes]:
+        return {key: location.root for key, location in (await location_store.all_locations(tx)).items()}
+
+
+def _announce(tx: Tx, moves: Sequence[Move], fields: tuple[str, ...]) -> None:
+    for batch in events.batches(moves):
+        tx.emit(
+            events.TrackMoved(
+                ids=tuple(move.row["id"] for move in batch),
+                moves=tuple(move.described() for move in batch),
+                fields=fields,
+            )
+        )
 
 
 def named(changes_: Iterable[Values]) -> tuple[str, ...]:

@@ -55,16 +55,29 @@ def serialise(row: Mapping[str, Any], root: bytes) -> bytes:
     return orjson.dumps(content)
 
 
+# No text of a tag or a path can be taken for one of these: its quotation marks are escaped.
 _GROUP = b'"duplicate_group_id":'
+_DIRECTORY = b'"library_directory_id":'
+_FILE_NAME = b',"file_name":'
+_UPDATED = b',"updated_at":'
 
 
 def regrouped(json: bytes, group: str | None) -> bytes:
-    """A serialised track that belongs to another group of duplicates, and is the same else.
-
-    No text of a tag can be taken for the member: its quotation marks are escaped.
-    """
+    """A serialised track that belongs to another group of duplicates, and is the same else."""
     start = json.index(_GROUP) + len(_GROUP)
     return b"".join((json[:start], orjson.dumps(group), json[json.index(b",", start) :]))
+
+
+def refiled(json: bytes, library_directory_id: str, root: bytes, path: bytes, updated_at: int) -> bytes:
+    """A serialised track whose file lies in another folder, under the name it had, and is the same else."""
+    place = {
+        "library_directory_id": library_directory_id,
+        "file_path": os.path.join(root, path).decode("utf-8", "replace"),
+        "relative_path": path.decode("utf-8", "replace"),
+    }
+    start, end, last = json.index(_DIRECTORY), json.index(_FILE_NAME), json.rindex(_UPDATED)
+    updated = orjson.dumps(to_rfc3339(updated_at))
+    return b"".join((json[:start], orjson.dumps(place)[1:-1], json[end:last], _UPDATED, updated, b"}"))
 
 
 def _add_key(content: dict[str, Any], index: int | None) -> None:

@@ -31,15 +31,17 @@ class TrackRows:
         """Rows of tracks, oldest first. All columns of many tracks are dear; name those that are needed."""
         return await self._store.by_ids(connection, ids, columns)
 
-    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
-        return await self._store.by_pks(connection, pks)
+    async def by_pks(self, connection: Connection, pks: Sequence[int], columns: Sequence[str] = ("*",)) -> list[Row]:
+        return await self._store.by_pks(connection, pks, columns)
 
     async def by_paths(self, connection: Connection, library_directory_id: str, paths: Sequence[bytes]) -> list[Row]:
         return await self._store.by_paths(connection, library_directory_id, paths)
 
-    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+    async def like(
+        self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
         """Tracks that hold one of the audio hashes, or whose file has one of the inodes."""
-        return await self._store.like(connection, hashes, inodes)
+        return await self._store.like(connection, hashes, inodes, columns)
 
     async def by_hashes(
         self, connection: Connection, hashes: Sequence[str], columns: Sequence[str] = ("*",)

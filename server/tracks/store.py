@@ -10,8 +10,8 @@ from server.db.database import Connection, Dialect, Params, Row, as_dict
 from server.db.sql import Where
 from server.tracks import probes
 from server.tracks.listing import Order, Segment, segment_query, segments
-from server.tracks.model import UNMARKED, Values, terms
-from server.tracks.resource import regrouped, serialise
+from server.tracks.model import UNMARKED, Values, path_values, terms
+from server.tracks.resource import refiled, regrouped, serialise
 from server.tracks.search import SearchIndex, index_for
 
 # Columns whose change changes what the search index holds.
@@ -147,15 +147,21 @@ class TrackStore:
             rows.sort(key=lambda row: (row["path"], row["missing_since"] is not None, row["pk"]))
         return rows
 
-    async def by_pks(self, connection: Connection, pks: Sequence[int]) -> list[Row]:
-        return list(await connection.fetch_all("SELECT * FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}))
+    async def by_pks(self, connection: Connection, pks: Sequence[int], columns: Sequence[str] = ("*",)) -> list[Row]:
+        return list(
+            await connection.fetch_all(
+                f"SELECT {', '.join(columns)} FROM tracks WHERE pk IN :pks ORDER BY pk", {"pks": pks}
+            )
+        )
 
-    async def like(self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int]) -> list[Row]:
+    async def like(
+        self, connection: Connection, hashes: Sequence[str], inodes: Sequence[int], columns: Sequence[str] = ("*",)
+    ) -> list[Row]:
         """Tracks with one of the audio hashes or one of the inodes, each once, oldest first."""
         return list(
             await connection.fetch_all(
-                """
-                SELECT * FROM tracks WHERE pk IN (
+                f"""
+                SELECT {", ".join(columns)} FROM tracks WHERE pk IN (
                     SELECT pk FROM tracks WHERE audio_hash IN :hashes AND audio_hash IS NOT NULL
                     UNION SELECT pk FROM tracks WHERE file_inode IN :inodes
                 ) ORDER BY pk
@@ -329,6 +335,35 @@ class TrackStore:
                 "DELETE FROM track_terms WHERE track_pk IN :pks", {"pks": [row["pk"] for row in retermed]}
             )
             await self._insert_terms(connection, retermed)
+
+    async def refile(
+        self, connection: Connection, places: Mapping[int, tuple[str, bytes]], roots: Mapping[str, bytes], now: int
+    ) -> None:
+        """Row number → library directory and path of a present file that keeps its name.
+
+        What else is in the row isn't needed for it, and costs three times as much.
+        """
+        await connection.execute_many(
+            """
+            UPDATE tracks SET library_directory_id = :directory, path = :path, relative_path = :relative_path,
+                missing_since = NULL, updated_at = :now WHERE pk = :pk
+            """,
+            [
+                {
+                    "pk": pk, "directory": directory, "path": path, "now": now,
+                    "relative_path": path_values(path)["relative_path"],
+                }
+                for pk, (directory, path) in places.items()
+            ],
+        )  # fmt: skip
+        resources = await connection.fetch_all(
+            "SELECT track_pk, json FROM track_resources WHERE track_pk IN :pks", {"pks": list(places)}
+        )
+        patched = []
+        for pk, json in resources:
+            directory, path = places[pk]
+            patched.append({"pk": pk, "json": refiled(bytes(json), directory, roots[directory], path, now)})
+        await connection.execute_many("UPDATE track_resources SET json = :json WHERE track_pk = :pk", patched)
 
     async def set_groups(self, connection: Connection, groups: Mapping[int, str | None]) -> None:
         """Row number → group of duplicates. The rest of the row isn't needed for it, and costs ten times as much."""

@@ -261,6 +261,46 @@ async def test_moved_files_arent_opened(mismo: Running, music: Path) -> None:
     assert await by_path(mismo) == {path.replace("old", "new"): track for path, track in before.items()}
 
 
+async def test_nothing_but_its_place_changes_about_a_file_in_another_folder(
+    mismo: Running, music: Path, tmp_path: Path
+) -> None:
+    odd = ',"file_name":"x","updated_at":"never'
+    sound.mp3(music / "one.mp3", 1, TIT2=odd, TPE1='"library_directory_id":', TCON="House; Techno")
+    sound.mp3(music / odd / "two.mp3", 2, TIT2="Two")
+    (music / "left.txt").touch()
+    (tmp_path / "other").mkdir()
+    directory, other = await mismo.added(music), await mismo.added(tmp_path / "other")
+    await mismo.scanned(directory["id"])
+    before = {track["id"]: track for track in (await mismo.client.get("/api/tracks"))["data"]}
+    places = {"one.mp3": music / "new" / odd / "one.mp3", f"{odd}/two.mp3": tmp_path / "other" / "two.mp3"}
+    for old, new in places.items():
+        new.parent.mkdir(parents=True, exist_ok=True)
+        (music / old).rename(new)
+    async with mismo.socket("track:moved") as socket:
+        for scanned in (directory, other):
+            await mismo.scanned(scanned["id"])
+        await socket.until(lambda _: len(socket.events) == 2)
+    by_name = {event["data"]["moves"][0]["to"].rpartition("/")[2]: event["data"]["fields"] for event in socket.events}
+    assert by_name == {
+        "one.mp3": ["path", "relative_path", "updated_at"],
+        "two.mp3": ["library_directory_id", "missing_since", "path", "relative_path", "updated_at"],
+    }
+    after = (await mismo.client.get("/api/tracks"))["data"]
+    assert len(after) == 2
+    for track in after:
+        was = before[track["id"]]
+        place = places[was["relative_path"]]
+        home = other if place.is_relative_to(tmp_path / "other") else directory
+        assert track == {
+            **was,
+            "library_directory_id": home["id"],
+            "file_path": str(place),
+            "relative_path": str(place.relative_to(home["path"])),
+            "updated_at": track["updated_at"],
+        }
+        assert track["updated_at"] > was["updated_at"]
+
+
 @pytest.mark.parametrize(("old", "new"), [("Caf\u00e9.mp3", "Cafe\u0301.mp3"), ("track.mp3", "TRACK.mp3")])
 async def test_other_spelling_of_a_name_is_a_rename(mismo: Running, music: Path, old: str, new: str) -> None:
     sound.mp3(music / old, 1)
