@@ -51,12 +51,12 @@ def test_hard_tracks_are_mostly_right(listen: Listen) -> None:
 @pytest.mark.parametrize("make", [sketches.sketch, drumbox.drumbox, bedroom.bedroom], ids=lambda make: make.__name__)
 def test_tracks_of_other_generators_are_mostly_right(make: Callable[[int], tracks.Track], listen: Listen) -> None:
     grades = []
-    for number in range(13):
+    for number in range(8):
         track = make(number)
         grades.append(grading.grade(listen(track, encoding.FORMATS[number % len(encoding.FORMATS)]), track))
-    assert np.mean([grade.tempo for grade in grades]) >= 0.9
-    assert np.mean([grade.beats >= 0.9 for grade in grades]) >= 0.9
-    assert np.mean([grade.key for grade in grades]) >= 0.85
+    assert sum(grade.tempo for grade in grades) >= 7
+    assert sum(grade.beats >= 0.9 for grade in grades) >= 7
+    assert sum(grade.key for grade in grades) >= 7
 
 
 @pytest.mark.parametrize(
