@@ -56,7 +56,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _postgres_template(url: str) -> str:
     asyncio.run(postgres.execute(url, "DROP DATABASE IF EXISTS template_mismo"))
-    asyncio.run(postgres.execute(url, "CREATE DATABASE template_mismo"))
+    asyncio.run(postgres.create(url, "template_mismo"))
     _migrated(postgres.url_of(url, "template_mismo"))
     return url
 
@@ -103,7 +103,7 @@ async def database_url(template: str, tmp_path: Path) -> AsyncIterator[str]:
         yield f"sqlite:///{path}"
         return
     name = f"mismo_test_{os.getpid()}_{next(_databases)}"
-    await postgres.execute(template, f"CREATE DATABASE {name} TEMPLATE template_mismo")
+    await postgres.create(template, name, "template_mismo")
     yield postgres.url_of(template, name)
     await postgres.execute(template, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -120,7 +120,7 @@ async def empty_url(template: str, tmp_path: Path) -> AsyncIterator[str]:
         yield f"sqlite:///{tmp_path}/empty/library.db"
         return
     name = f"mismo_empty_{os.getpid()}_{next(_databases)}"
-    await postgres.execute(template, f"CREATE DATABASE {name}")
+    await postgres.create(template, name)
     yield postgres.url_of(template, name)
     await postgres.execute(template, f"DROP DATABASE {name} WITH (FORCE)")
 

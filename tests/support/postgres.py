@@ -8,10 +8,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 _NOBODY = 65534
 
@@ -94,10 +96,21 @@ def url_of(maintenance_url: str, name: str) -> str:
 
 async def execute(url: str, sql: str) -> None:
     """Run one statement on a connection of its own, outside any transaction (CREATE DATABASE needs that)."""
-    import asyncpg
+    async with _connected(url) as connection:
+        await connection.execute(sql)
 
+
+async def create(url: str, name: str, template: str = "template1") -> None:
+    """Make a database like another one by copying its files, which takes a fifth of the time of writing them."""
+    async with _connected(url) as connection:
+        strategy = "STRATEGY FILE_COPY" if connection.get_server_version().major >= 15 else ""
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(sql)
+        yield connection
     finally:
         await connection.close()
