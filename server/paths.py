@@ -80,7 +80,9 @@ def inside(field: str, text: str) -> bytes:
 def destination(field: str, text: str) -> bytes:
     """A relative path whose names are to be made: `inside`, and every component a name that is safe everywhere."""
     path = inside(field, text)
-    for part in text.rstrip("/").split("/"):
+    if text.endswith("/"):
+        raise Outside.field(field, "must end in the name of a file")
+    for part in text.split("/"):
         _refuse_name(field, part)
     return path
 

@@ -143,7 +143,8 @@ class OperationService:
                 raise FileMissing(f"the file of track {request.track_id} is missing")
             source = known_of(row).place
             if request.target == source:
-                raise errors.Invalid.field("destination_path", "is where the file lies already")
+                field = "new_name" if request.kind is Kind.RENAME else "destination_path"
+                raise errors.Invalid.field(field, "is where the file lies already")
             operation_id = ids.new_id()
             operations.append(
                 Operation(

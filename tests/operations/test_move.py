@@ -77,6 +77,21 @@ async def test_directory_whose_last_file_moves_away_is_empty_and_not_unplugged(m
     assert (looked_at["is_available"], looked_at["unavailable_reason"]) == (False, "empty")
 
 
+async def test_place_that_is_no_new_file_is_refused_by_the_name_of_its_field(mismo: Running, music: Path) -> None:
+    lib = await library(mismo, music, "one.mp3")
+    track = f"/api/tracks/{lib.ids['one.mp3']}"
+
+    async def refused(verb: str, **body: str) -> tuple[str, str]:
+        answer = await mismo.client.post(f"{track}/{verb}", body, status=422)
+        (problem,) = answer["errors"]
+        return problem["field"], problem["message"]
+
+    here, name = lib.directory_id, "destination_path"
+    for path, message in (("folder/", "must end in the name of a file"), ("one.mp3", "is where the file lies already")):
+        assert await refused("move", library_directory_id=here, destination_path=path) == (name, message)
+    assert await refused("rename", new_name="one") == ("new_name", "is where the file lies already")
+
+
 async def test_rename_keeps_the_extension_and_takes_side_cars_along(mismo: Running, music: Path) -> None:
     lib = await library(mismo, music, "a/one.mp3")
     for name in ("one.lrc", "one.jpg", "cover.jpg"):
