@@ -123,7 +123,7 @@ class Sessions:
         brief = (await self._tracks.briefs(tx, [track_id])).get(track_id)
         if brief is None or (duration is not None and duration < shortest and not has_counted):
             return None
-        await self._expire(tx, played_at)
+        await self._expire(tx, min(played_at, self._clock.now_ms()))  # other clocks may be fast
         playlist = await store.active_session(tx)
         known = None if playlist is None else await store.play(tx, playlist.id, track_id, played_at)
         if playlist is None or known is None:

@@ -131,6 +131,16 @@ async def test_a_play_after_long_silence_belongs_to_a_new_session(config: Config
         assert sorted(item["is_readonly"] for item in listed) == [False, True]
 
 
+async def test_a_clock_that_is_fast_ends_no_session(config: Config) -> None:
+    clock = StoppedClock()
+    async with running_at(config, clock) as mismo:
+        (track,) = await fill(mismo.app, [{}])
+        await play(mismo, track, START)
+        assert await play(mismo, track, START + 20 * 3_600_000) is not None
+        (session,) = (await mismo.client.get("/api/playlists", type="session"))["data"]
+        assert (session["track_count"], session["is_readonly"]) == (2, False)
+
+
 async def test_finished_session_is_read_only_until_it_is_reopened(mismo: Running) -> None:
     tracks = await fill(mismo.app, [{"title": "Old", "artist": "Someone"}, {"title": "New"}])
     started = (await mismo.client.post("/api/playlists/sessions/start", {"venue": "Club"}, status=201))["data"]
