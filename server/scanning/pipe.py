@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-_LENGTH = struct.Struct("!I")
+from server.scanning import frame
+
 _TOLD, _ASKED, _ANSWER = "told", "asked", "answer"
 
 
@@ -105,12 +104,10 @@ class Pipe:
 
 
 def send(writer: asyncio.StreamWriter, message: Any) -> None:
-    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    writer.write(_LENGTH.pack(len(content)) + content)
+    writer.write(frame.pack(message))
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:
     """Raises `IncompleteReadError` or `ConnectionError` when the other side has gone."""
-    head = await reader.readexactly(_LENGTH.size)
-    content = await reader.readexactly(_LENGTH.unpack(head)[0])
-    return pickle.loads(content)  # noqa: S301 # the server's own words
+    head = await reader.readexactly(frame.HEAD)
+    return frame.unpack(await reader.readexactly(frame.length(head)))

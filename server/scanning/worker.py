@@ -7,20 +7,18 @@ server even if a later file of the same request ends this process.
 from __future__ import annotations
 
 import os
-import pickle
 import resource
 import signal
-import struct
 import sys
 import time
 from typing import Any, BinaryIO
 
+from server.scanning import frame
 from server.scanning.reader import Order, Outcome, Task, read_task
 
 MEMORY_BYTES = 512 * 1024 * 1024
 CPU_SECONDS = 30
 FLUSH_SECONDS = 0.5
-_LENGTH = struct.Struct("!I")
 
 
 def main() -> None:
@@ -53,18 +51,15 @@ def serve(order: Order, tasks: list[Task], answers: BinaryIO) -> None:
 
 
 def send(stream: BinaryIO, message: Any) -> None:
-    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    data = memoryview(_LENGTH.pack(len(content)) + content)
+    data = memoryview(frame.pack(message))
     while data:
         data = data[stream.write(data) :]
 
 
 def receive(stream: BinaryIO) -> Any:
     """The next message, or None when the other side has closed the pipe."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    return pickle.loads(stream.read(_LENGTH.unpack(head)[0]))  # noqa: S301 # the server's own words
+    head = stream.read(frame.HEAD)
+    return frame.unpack(stream.read(frame.length(head))) if len(head) == frame.HEAD else None
 
 
 if __name__ == "__main__":
