@@ -40,7 +40,7 @@ class Results:
     async def settled(
         self, connection: Connection, hashes: Sequence[str], *, again_unsupported: bool = False
     ) -> dict[str, set[Stage]]:
-        """Audio hash → stages that needn't be asked for; those that the server can't do only if `again_unsupported`.
+        """Audio hash → stages that needn't be asked for: done, or found unsupported unless `again_unsupported`.
 
         Stems that were made are never settled, since they aren't kept.
         """
