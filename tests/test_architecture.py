@@ -27,11 +27,12 @@ FLOOR = {
     "filesystem": {"errors"},
     "paths": {"errors"},
     "child": set(),
+    "nesting": set(),
     "db": {"config", "errors", "log"},
     "events": {"db", "clock", "ids", "errors", "log"},
-    "api": {"db", "events", "clock", "ids", "errors", "log"},
+    "api": {"nesting", "db", "events", "clock", "ids", "errors", "log"},
     # `api.guard` says which hosts and tokens a websocket may come with, as for every request.
-    "ws": {"api", "events", "clock", "ids", "errors", "log"},
+    "ws": {"nesting", "api", "events", "clock", "ids", "errors", "log"},
 }
 # Each domain, and the domains beneath it whose services it may be handed.
 _BASE = {"settings", "metadata", "hashing"}

@@ -11,10 +11,9 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server import errors
+from server import errors, nesting
 
 DAY_SECONDS = 86_400.0
-_DEEPEST = 64
 _LARGEST_COUNT = (1 << 53) - 1  # beyond, JSON readers that know only doubles round
 
 
@@ -83,13 +82,8 @@ def count(data: Mapping[str, Any], name: str) -> int | None:
 
 def demand_shallow(value: Any, name: str) -> None:
     """Raises `Invalid` for what is nested so deeply that it could be read, but not written into an answer."""
-    level = [value]
-    for _ in range(_DEEPEST):
-        inner = [item.values() if isinstance(item, dict) else item for item in level]
-        level = [child for children in inner for child in children if isinstance(child, (dict, list))]
-        if not level:
-            return
-    raise errors.Invalid.field(name, f"is nested more than {_DEEPEST} levels deep")
+    if nesting.is_too_deep(value):
+        raise errors.Invalid.field(name, f"is nested more than {nesting.MOST_LEVELS} levels deep")
 
 
 def times(data: Mapping[str, Any], name: str, most: int) -> array[float]:

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.aiohttpparser import AIOHTTPParser
 
-from server import errors
+from server import errors, nesting
 from server.api.fields import IS_QUERY, CommaList
 from server.api.route import Route
 
@@ -129,6 +129,9 @@ class Inputs:
             raise errors.Invalid.field("body", "this takes no body")
         if not isinstance(value, dict):
             raise errors.Invalid.field("body", "must be a JSON object")
+        for name, inner in value.items():
+            if nesting.is_too_deep(inner):
+                raise errors.Invalid.field(name, f"is nested more than {nesting.MOST_LEVELS} levels deep")
         try:
             return route.body.load(value)
         except ValidationError as error:

@@ -13,6 +13,7 @@ import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from multidict import MultiMapping
 
+from server import nesting
 from server.api.parse import invalid
 from server.errors import MismoError
 
@@ -126,6 +127,8 @@ def parse(text: str) -> dict[str, Any]:
         raise NotUnderstood(f"not valid JSON: {error}", code="malformed_json") from None
     if not isinstance(value, dict):
         raise NotUnderstood("a message must be a JSON object")
+    if nesting.is_too_deep(value):
+        raise NotUnderstood(f"it is nested more than {nesting.MOST_LEVELS} levels deep")
     message_id = value.get("id")
     kind = value.get("type")
     schema = _SCHEMAS.get(kind) if isinstance(kind, str) else None

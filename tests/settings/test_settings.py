@@ -44,6 +44,27 @@ async def test_same_value_again_changes_and_announces_nothing(mismo: Running) ->
     assert mismo.app.log.seq == seq
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [65, 250, 253, 254, 1000])
+async def test_value_too_deep_to_be_told_is_refused_and_harms_nobody(mismo: Running, levels: int) -> None:
+    """orjson reads 1,024 levels and writes 254, of which the event and the answer take some."""
+    async with mismo.socket("setting:*") as socket:
+        body = b'{"value":' + b"[" * levels + b"]" * levels + b"}"
+        headers = {"Content-Type": "application/json"}
+        answer = await mismo.client.request("PUT", "/api/settings/frontend", content=body, headers=headers)
+        assert (answer.status, answer.json["errors"][0]["field"]) == (422, "value")
+        await mismo.client.put("/api/settings/frontend", {"value": nested(64)})
+        assert (await socket.named("setting:updated"))["data"]["value"] == nested(64)
+        assert len(socket.events) == 1
+    assert (await mismo.client.get("/api/settings/frontend"))["data"]["value"] == nested(64)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

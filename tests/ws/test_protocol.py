@@ -67,6 +67,7 @@ async def test_replies_echo_the_id_they_answer(mismo: Running) -> None:
         ('{"type":"subscribe","id":"b","topics":["library:directory:added:*"]}', "unknown_topic", "b"),
         ('{"type":"subscribe","id":"b","topics":["lib:*"]}', "unknown_topic", "b"),
         ('{"type":"subscribe","id":[1.5,{"a":true}],"topics":[]}', "invalid", [1.5, {"a": True}]),
+        (f'{{"type":"ping","id":{"[" * 254}{"]" * 254}}}', "not_understood", None),
     ],
 )
 async def test_message_that_is_not_understood_is_an_error_and_the_connection_lives_on(
