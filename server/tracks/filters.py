@@ -27,6 +27,7 @@ RANGES = {
 }
 MOMENTS = {"added": "date_added", "last_played": "last_played"}
 _MULTI = {"artist", "genre"}
+_SYMBOLS = "({0}_fold IS NULL AND {0} LIKE {1} ESCAPE '\\')"
 
 UNREACHABLE = "SELECT library_directory_id FROM track_locations WHERE unreachable_reason IS NOT NULL"
 
@@ -95,19 +96,30 @@ def _has_term(binder: Binder, field: str, comparison: str, value: str) -> Where:
 
 def _contains(column: str) -> Callable[[Binder, Sequence[str]], Where]:
     def compile_(binder: Binder, values: Sequence[str]) -> Where:
-        return any_of([_contains_one(binder, column, fold(value)) for value in values])
+        return any_of([_contains_one(binder, column, value) for value in values])
 
     return compile_
 
 
-def _contains_one(binder: Binder, column: str, folded: str) -> Where:
+def _contains_one(binder: Binder, column: str, value: str) -> Where:
+    folded = fold(value)
     if not folded:
-        return NOTHING
-    pattern = f"%{like_literal(folded)}%"
+        symbols = value.strip()
+        return binder.where(_SYMBOLS.format(column, "{}"), _within(symbols)) if symbols else NOTHING
+    pattern = _within(folded)
     first = binder.where(f"{column}_fold LIKE {{}} ESCAPE '\\'", pattern)
     if column not in _MULTI:
         return first
     return first | (_has_several(column) & _has_term(binder, column, "LIKE {} ESCAPE '\\'", pattern))
+
+
+def holds_symbols(column: str, symbols: str, name: str) -> Where:
+    """Whether a column holds symbols in a name of nothing else, which folds to nothing; `name`: of the parameter."""
+    return Where(_SYMBOLS.format(column, f":{name}"), {name: _within(symbols)})
+
+
+def _within(text: str) -> str:
+    return f"%{like_literal(text)}%"
 
 
 def _has_several(column: str) -> Where:

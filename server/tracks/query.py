@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from server.tracks import fold
@@ -34,9 +35,36 @@ class Term:
         return (self.words, self.parts) if self.parts else (self.words,)
 
 
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """A word without a letter or digit in it, as it was typed: folded text holds none. `field` limits it to one."""
+
+    text: str
+    field: str | None = None
+
+
 def parse_query(text: str) -> tuple[Term, ...]:
     """The terms of a query, all of which must match. Nothing typed is an error: what isn't understood is text."""
-    terms: list[Term] = []
+    terms = [_term(token) for token in _tokens(text)]
+    return tuple([term for term in terms if term is not None][:MAX_TERMS])
+
+
+def parse_symbols(text: str) -> tuple[Symbols, ...]:
+    """What a query without any term asks for: `!!!` is a band."""
+    # A database's text holds no NUL, and PostgreSQL doesn't take one.
+    found = [(token.content.replace("\0", "").strip(), token.field) for token in _tokens(text)]
+    return tuple([Symbols(content[:MAX_LETTERS], field) for content, field in found if content][:MAX_TERMS])
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    content: str
+    field: str | None
+    is_negated: bool
+    may_go_on: bool
+
+
+def _tokens(text: str) -> Iterator[_Token]:
     for match in _TOKEN.finditer(text):
         field = match["field"].lower() if match["field"] else None
         content = match["phrase"] if match["phrase"] is not None else match["word"]
@@ -44,22 +72,20 @@ def parse_query(text: str) -> tuple[Term, ...]:
             # `12:30` or `re:zero` is text; only the names of fields mean something before a colon.
             content, field = f"{match['field']}:{content}", None
         may_go_on = match.end() == len(text) and not match["closed"]
-        term = _term(content, field, match["minus"] is not None, may_go_on)
-        if term is not None:
-            terms.append(term)
-    return tuple(terms[:MAX_TERMS])
+        yield _Token(content, field, match["minus"] is not None, may_go_on)
 
 
-def _term(content: str, field: str | None, is_negated: bool, may_go_on: bool) -> Term | None:
+def _term(token: _Token) -> Term | None:
     # Ideographs fold to a word each; typed together, without a space, they stand together like a phrase.
-    found = fold.words(content)
+    found = fold.words(token.content)
     joined = _clipped([word for word, _ in found])
     split = _clipped([part for word, parts in found for part in parts or [word]])
     if not joined[0]:
         return None
     words, was_clipped = joined
     parts = split[0] if split[0] != words else ()
-    return Term(words, field, is_negated, may_go_on or was_clipped or split[1], parts)
+    may_go_on = token.may_go_on or was_clipped or split[1]
+    return Term(words, token.field, token.is_negated, may_go_on, parts)
 
 
 def _clipped(words: list[str]) -> tuple[tuple[str, ...], bool]:

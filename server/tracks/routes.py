@@ -15,7 +15,6 @@ from server.tracks import schemas
 from server.tracks.cue_routes import CueOut
 from server.tracks.cues import CueService
 from server.tracks.listing import parse_sort
-from server.tracks.query import parse_query
 from server.tracks.service import TrackService
 
 _TAG = "tracks"
@@ -56,7 +55,7 @@ def routes(tracks: TrackService, cues: CueService) -> Sequence[Route]:
         """
         query = call.query
         page, limit = query["page"], query["limit"]
-        items, hits = await tracks.search(parse_query(query["q"]), tracks.condition(query), limit, (page - 1) * limit)
+        items, hits = await tracks.search(query["q"], tracks.condition(query), limit, (page - 1) * limit)
         return Answer(
             data=joined(items),
             pagination=Pagination(limit, hits.total, page),

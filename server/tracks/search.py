@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.db.database import Connection, Dialect
-from server.db.sql import NOTHING, Where, any_of
-from server.tracks.query import FIELDS, Term
+from server.db.sql import NOTHING, Where, all_of, any_of
+from server.tracks.filters import EQUALS, holds_symbols
+from server.tracks.query import FIELDS, Symbols, Term
 
 # So many hits, oldest tracks first, are ranked: a letter or two match half of a library, too many to rank.
 RANKED = 300
@@ -26,6 +27,7 @@ RANKED_TERMS = 4
 TEXT_COLUMNS = (*(f"{field}_fold" for field in FIELDS), "split_words")
 FRAGMENT_COLUMNS = ("title_fold", "artist_fold", "album_fold", "file_name_fold")
 FRAGMENT_LENGTH = 3
+SYMBOL_COLUMNS = ("title", "artist", "album")
 # Of these a track's column holds the first; the further ones are in `split_words`, and one by one in `track_terms`.
 SEVERAL = ("artist", "genre")
 
@@ -64,9 +66,10 @@ class SearchIndex(abc.ABC):
     async def search(
         self, connection: Connection, terms: Sequence[Term], filters: Where, limit: int, offset: int
     ) -> Hits:
-        """One page of the tracks that match, best first; then the rest by age, then those with fragments of words."""
-        if not terms:
-            return Hits([], 0, is_total_exact=True)
+        """One page of the tracks that match, best first; then the rest by age, then those with fragments of words.
+
+        There must be a term at least.
+        """
         words = self.word_hits(terms, filters)
         ranked, counted = await self._ranked(connection, words, terms, filters)
         total, is_exact = min(counted, COUNTED), counted <= COUNTED
@@ -82,6 +85,22 @@ class SearchIndex(abc.ABC):
             pks += more[max(0, offset - counted) :][: limit - len(pks)]
             total, is_exact = counted + len(more), len(more) < FRAGMENTS
         return Hits(pks, total, is_exact)
+
+    async def search_symbols(
+        self, connection: Connection, symbols: Sequence[Symbols], filters: Where, limit: int, offset: int
+    ) -> Hits:
+        """One page, by age, of the tracks that hold all of these in names that consist of such only."""
+        if not symbols:
+            return Hits([], 0, is_total_exact=True)
+        parts = [
+            any_of([holds_symbols(column, item.text, f"symbols_{number}_{column}") for column in _columns_of(item)])
+            for number, item in enumerate(symbols)
+        ]
+        condition = all_of(parts) & filters
+        pks = await connection.fetch_values(
+            f"SELECT pk FROM tracks{condition.clause()} ORDER BY pk LIMIT {COUNTED + 1}", condition.params
+        )
+        return Hits(pks[offset : offset + limit], min(len(pks), COUNTED), is_total_exact=len(pks) <= COUNTED)
 
     async def _ranked(
         self, connection: Connection, words: Where, terms: Sequence[Term], filters: Where
@@ -176,6 +195,12 @@ def contains_words(term: Term, columns: Sequence[str], name: str) -> Where:
         end = "" if term.is_prefix else " || ' '"
         conditions += [Where(f"' ' || {column}{end} LIKE :{parameter}", {parameter: pattern}) for column in columns]
     return any_of(conditions)
+
+
+def _columns_of(symbols: Symbols) -> Sequence[str]:
+    if symbols.field is None:
+        return SYMBOL_COLUMNS
+    return (symbols.field,) if symbols.field in EQUALS else ()
 
 
 def has_several(term: Term) -> bool:

@@ -20,7 +20,7 @@ from server.tracks import corrections, delta, events, facets, folders, history, 
 from server.tracks.keeping import TrackKeeping, differing, named
 from server.tracks.listing import Order
 from server.tracks.model import Location, Values
-from server.tracks.query import Term
+from server.tracks.query import parse_query, parse_symbols
 from server.tracks.resource import finish
 from server.tracks.search import Hits
 
@@ -111,10 +111,16 @@ class TrackService(TrackKeeping):
         self._counts[key] = (seq, total, time.monotonic(), time.monotonic() - now)
         return total
 
-    async def search(self, terms: Sequence[Term], filters: Where, limit: int, offset: int) -> tuple[list[bytes], Hits]:
+    async def search(self, query: str, filters: Where, limit: int, offset: int) -> tuple[list[bytes], Hits]:
+        """A page of what a person looks for, as `parse_query` understands it, and where it has no words at all, names
+        without any."""
         locations = await self._known_locations()
+        index = self._store.search
         async with self._database.read() as connection:
-            hits = await self._store.search.search(connection, terms, filters, limit, offset)
+            if terms := parse_query(query):
+                hits = await index.search(connection, terms, filters, limit, offset)
+            else:
+                hits = await index.search_symbols(connection, parse_symbols(query), filters, limit, offset)
             rows = await self._store.resources_by_pk(connection, hits.pks)
         return [_finished(row, locations) for row in rows], hits
 

@@ -35,10 +35,14 @@ async def test_text_filter_contains(shelf: Shelf, name: str) -> None:
     assert await shelf.found(**{f"{name}~": "100%"}) == {"100%_x"}
 
 
-async def test_contains_nothing_that_folds_to_nothing(shelf: Shelf) -> None:
-    """A filter of which nothing remains must not let everything through."""
-    await shelf.put({"title": "One", "artist": "A"}, {"title": "Two", "artist": "%"})
-    assert await shelf.found(**{"artist~": "%"}) == set()
+@pytest.mark.parametrize("name", EQUALS)
+async def test_names_of_symbols_only_are_found_by_their_symbols(shelf: Shelf, name: str) -> None:
+    """They fold to nothing, and a filter of which nothing remains must not let everything through."""
+    await shelf.put({"title": "One", name: "A"}, {"title": "Two", name: "!!%"}, {"title": "Three", name: "A!!%"})
+    found = {text: await shelf.found(**{f"{name}~": text}) - {"One"} for text in ("!!", "%", " !!% ", "_", "?", "🔥")}
+    own = "!!%" if name == "title" else "Two"
+    assert found == {"!!": {own}, "%": {own}, " !!% ": {own}, "_": set(), "?": set(), "🔥": set()}
+    assert await shelf.found(**{name: "!!%"}) == {own}
 
 
 async def test_artists_and_genres_are_found_under_each_of_several(shelf: Shelf) -> None:

@@ -194,6 +194,22 @@ async def test_each_of_several_artists_and_genres_is_found(shelf: Shelf) -> None
     assert await shelf.search("artist:other") == ["both"]
 
 
+async def test_names_of_symbols_only_are_found_by_their_symbols(shelf: Shelf) -> None:
+    await shelf.put(
+        {"title": "Heart of Hearts", "artist": "!!!"}, {"title": "†††", "artist": "Crosses"},
+        {"title": "🔥", "album": "!!!"}, {"title": "Hey!!!", "artist": "Someone"}, {"title": "??", "artist": "%_"},
+    )  # fmt: skip
+    searched = {
+        "!!!": {"Heart of Hearts", "🔥"}, "!": {"Heart of Hearts", "🔥"}, '"!!!"': {"Heart of Hearts", "🔥"},
+        "artist:!!!": {"Heart of Hearts"}, "title:!!!": set(), "file_name:!!!": set(), "†": {"†††"}, "🔥": {"🔥"},
+        "🔥 !!!": {"🔥"}, "🔥 †": set(), "%": {"??"}, "_": {"??"}, "?": {"??"}, "†\0": {"†††"}, "\0": set(),
+        "\\": set(), '"': set(), " ": set(), "hey!!!": {"Hey!!!"}, "!!! hearts": {"Heart of Hearts"},
+    }  # fmt: skip
+    assert {q: set(await shelf.search(q)) for q in searched} == searched
+    assert await shelf.search("!", limit=1, page=2) == ["🔥"]
+    assert await shelf.search("!", artist="!!!") == ["Heart of Hearts"]
+
+
 async def test_fragments_bring_nothing_back_that_is_unwanted(shelf: Shelf) -> None:
     await shelf.put(
         {"title": "alphabet", "genre": "Techno", "label": "Warp"}, {"title": "alphabetical", "comment": "x"},
