@@ -1,19 +1,15 @@
-"""The composition root: `build` makes every object and lists every service, `run` lets them work."""
+"""The composition root: `build` makes every object and lists every service."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
-from server import errors, log
+from server import errors
 from server.access.service import AccessService
 from server.analysis import assembly, audio_routes
 from server.analysis import routes as analysis_routes
@@ -25,7 +21,6 @@ from server.api.idempotency import IdempotencyKeys
 from server.api.metrics import Metrics
 from server.api.ratelimit import RateLimit
 from server.api.route import Route
-from server.api.runner import Runner
 from server.clock import Clock, SystemClock
 from server.companions import routes as companion_routes
 from server.companions.definitions import definitions
@@ -33,8 +28,6 @@ from server.companions.service import CompanionService
 from server.companions.supervisor import Supervised
 from server.config import Config
 from server.db.database import Connection, Database
-from server.db.migrate import migrate
-from server.db.opening import open_database
 from server.db.uow import UnitOfWork
 from server.duplicates import routes as duplicate_routes
 from server.duplicates.grouping import DuplicateDetection, Grouper
@@ -55,7 +48,7 @@ from server.libraries import missing_routes
 from server.libraries import routes as library_routes
 from server.libraries.cleanup import CleanupService
 from server.libraries.monitor import MountMonitor
-from server.libraries.service import DirectoryExists, LibraryService
+from server.libraries.service import LibraryService
 from server.operations import attempt, trash
 from server.operations import routes as operation_routes
 from server.operations.organize import Organizer
@@ -82,7 +75,7 @@ from server.scanning.single import SingleFiles
 from server.scanning.workers import WorkerPool
 from server.settings import routes as setting_routes
 from server.settings.service import SettingsService
-from server.supervise import Service, Supervisor
+from server.supervise import Service
 from server.system import routes as system_routes
 from server.system.health import Check
 from server.system.retention import Retention
@@ -99,8 +92,6 @@ from server.watching.service import WatchService
 from server.watching.source import FileSystemSource
 from server.ws.endpoint import Endpoint
 from server.ws.hub import Hub
-
-logger = log.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,75 +317,3 @@ async def close(app: App) -> None:
     app.analysis.close()
     app.file_system.close()
     await app.database.close()
-
-
-async def run(config: Config, library: list[Path], ready: Callable[[App, str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called once, with the server's URL."""
-    database = open_database(config)
-    await database.open()
-    try:
-        await migrate(database)
-        app = await build(config, database)
-    except BaseException:
-        await database.close()
-        raise
-    stopping, ending = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    runner = Runner(app.http)
-    try:
-        await runner.setup()
-        url = await _listen(runner, config)
-        app.analysis.service.listening_at(url)
-        await app.duties.open()
-        if app.duties.post("library").is_held:
-            await app.scanner.recover()  # or what a killed server left would be in the way of the next scan
-        await _add_libraries(app, library)
-        async with asyncio.TaskGroup() as group:
-            # A service that fails ends the group, and with it the server.
-            group.create_task(Supervisor(app.services).run(ending))
-            ready(app, url)
-            await stopping.wait()
-            # Accept no more, let every websocket know, and only then end the services.
-            for site in list(runner.sites):
-                await site.stop()
-            await app.hub.close()
-            ending.set()
-    finally:
-        await runner.cleanup()
-        await app.duties.close()
-        await close(app)
-    logger.info("stopped")
-
-
-async def _listen(runner: Runner, config: Config) -> str:
-    """Start to listen; returns the URL, with the port that was really taken."""
-    site = web.TCPSite(runner, config.host, config.port)
-    try:
-        await site.start()
-    except OSError as error:
-        # asyncio's own words repeat the address; a name that doesn't resolve has a number below zero.
-        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-        raise errors.StartupError(f"can't listen on {config.host}:{config.port}: {why}") from error
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"http://{host}:{runner.addresses[0][1]}"
-
-
-async def _add_libraries(app: App, paths: list[Path]) -> None:
-    """Manage the folders that the command line names, and scan them."""
-    known = {directory.path: directory.id for directory in await app.libraries.all()}
-    for path in paths:
-        raw = os.path.normpath(os.fsencode(path))  # noqa: ASYNC240 (text only: no file is touched)
-        try:
-            directory_id = known.get(raw) or (await app.libraries.add(os.fsdecode(raw), {})).id
-        except DirectoryExists as error:
-            # The same folder under another name (a link): what the person wants managed is managed.
-            directory_id = error.extra["library_directory_id"]
-        except errors.MismoError as error:
-            raise errors.StartupError(f"--library {path}: {error.detail}") from error
-        try:
-            await app.scans.start(directory_id)
-        except errors.Conflict as error:
-            # A known drive that isn't plugged in is no reason not to start.
-            logger.warning("not scanned", library=str(path), reason=error.detail)

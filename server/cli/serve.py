@@ -36,18 +36,19 @@ def _port(text: str) -> int:
 
 
 async def run(config: Config, given: argparse.Namespace) -> int:
-    from server import app  # a whole server, which `mismo --help` needn't wait for
+    from server.app import App  # a whole server, which `mismo --help` needn't wait for
+    from server.serving import serve
 
     with only_one(config) as lock:
 
-        def ready(_: app.App, url: str) -> None:
+        def ready(_: App, url: str) -> None:
             lock.announce(url)
             # What is there by now stays. The collector would go through all of it again and again, and nobody is
             # answered in these 50 ms.
             gc.freeze()
             _greet(url)
 
-        await app.run(config, [path.expanduser().absolute() for path in given.library], ready)
+        await serve(config, [path.expanduser().absolute() for path in given.library], ready)
     return 0
 
 

@@ -31,11 +31,11 @@ START = "import asyncio, sys; from tests.scanning.killing import serve; asyncio.
 
 async def serve(database_url: str) -> None:
     """The server as `mismo serve` runs it, on a free port that it prints."""
-    from server import app
+    from server import serving
     from tests.conftest import make_config
 
     config = make_config(database_url=database_url, port=0)
-    await app.run(config, [], lambda _, url: print(url, flush=True))
+    await serving.serve(config, [], lambda _, url: print(url, flush=True))
 
 
 @asynccontextmanager
