@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
+
+from server.threads import DaemonThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,60 +21,15 @@ class Unresponsive(OSError):
     """The file system didn't answer in time."""
 
 
-class DaemonThreads(Executor):
-    """Threads that the process doesn't wait for when it ends: a call into a dead mount may never return.
-
-    `concurrent.futures.ThreadPoolExecutor` joins its threads at exit, which would keep the server from stopping.
-    """
-
-    def __init__(self, threads: int, name: str):
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._limit = threads
-        self._name = name
-        self._started = 0
-        self._waiting = threading.Semaphore(0)
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: Future[T] = Future()
-        self._calls.put(lambda: _run(future, lambda: fn(*args, **kwargs)))
-        if not self._waiting.acquire(blocking=False) and self._started < self._limit:
-            self._started += 1
-            threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-        return future
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
-            # A call must not be kept alive, with all it holds, while the thread waits for the next one.
-            del call
-            self._waiting.release()
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the threads end after what they are doing; never waits for them."""
-        del wait, cancel_futures
-        for _ in range(self._started):
-            self._calls.put(None)
-
-
-def _run(future: Future[T], call: Callable[[], T]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as error:  # handed on to whoever awaits the future
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
 class FileSystem:
     """A call that hangs keeps its thread until it ends. A place that hangs isn't asked again until it has answered."""
 
     def __init__(self, threads: int = THREADS, timeout: float = TIMEOUT_SECONDS):
         self._pool = DaemonThreads(threads, "filesystem")
         self._free = asyncio.Semaphore(threads)
-        self._timeout = timeout
+        self.timeout = timeout
         self._hanging: set[bytes] = set()
+        self._in_other_threads: set[bytes] = set()
         self._at: defaultdict[bytes, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(THREADS_AT_ONE_PLACE))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -91,10 +45,22 @@ class FileSystem:
             raise Unresponsive("the file system still doesn't answer")
         return await self._call(place, lambda: function(*args, **kwargs))
 
+    def call_here(self, place: bytes, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same in the very thread that calls this, without a deadline. One call into a place at a time, so that a
+        dead mount takes one thread only: raises `Unresponsive` while another is on its way or hangs there.
+        """
+        if place in self._hanging or place in self._in_other_threads:
+            raise Unresponsive("the file system may not answer")
+        self._in_other_threads.add(place)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._in_other_threads.discard(place)
+
     async def _call(self, place: bytes | None, call: Callable[[], T]) -> T:
         future: asyncio.Future[T] | None = None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 slots = [self._free] if place is None else [self._at[place], self._free]
                 future = await self._begin(call, slots)
                 return await asyncio.shield(future)

@@ -32,6 +32,7 @@ class Row(Protocol):
 
 # One of several queries in a row: made from the rows of those before it; None when there is nothing to ask.
 Query = Callable[[Sequence[Sequence[Row]]], tuple[str, Params] | None]
+Look = Callable[[Sequence[Sequence[Row]]], T]
 
 
 class Connection(abc.ABC):
@@ -125,6 +126,13 @@ class Database(abc.ABC):
     @abc.abstractmethod
     async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
         """Several queries in one go, ahead of all other reading: for answers that somebody on a stage waits for."""
+
+    async def fetch_and_look(self, queries: Sequence[Query], look: Look[T]) -> tuple[list[Sequence[Row]], T | None]:
+        """The same, and what `look` makes of the rows in the thread that found them; there it may block.
+
+        None where there is no such thread, or none to spare: then the caller has to look for itself.
+        """
+        return await self.fetch_at_once(queries), None
 
     @abc.abstractmethod
     async def backup(self, target: str) -> None:

@@ -8,16 +8,30 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
-import orjson
 
 from server import errors
 from server.db import sql as sqltext
-from server.db.database import NOT_IN_BACKUPS, Connection, Database, Dialect, Params, Query, Row, Session, transaction
+from server.db import sqlite_calls as calls
+from server.db.database import (
+    NOT_IN_BACKUPS,
+    Connection,
+    Database,
+    Dialect,
+    Look,
+    Params,
+    Query,
+    Row,
+    Session,
+    transaction,
+)
+from server.db.hurried import HurriedReaders
+from server.db.sqlite_errors import translated
 from server.db.turn import Turn
 
+T = TypeVar("T")
 READERS = 3
 BUSY_TIMEOUT_MS = 5_000
 # Each connection's page cache, a share of the file within bounds: it should hold the inner pages of the indexes, which
@@ -34,37 +48,6 @@ _PRAGMAS = (
 )
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The one place where sqlite3's exceptions become Mismo's."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if "UNIQUE" in str(error) or "PRIMARY KEY" in str(error):
-            raise errors.UniqueViolation() from error
-        raise
-    except sqlite3.OperationalError as error:
-        # The low byte of the code is its kind; the rest says where it happened.
-        kind = _KINDS.get(error.sqlite_errorcode & 0xFF)
-        if error.sqlite_errorcode in _NO_SPACE_FOR_THE_INDEX:
-            kind = errors.DiskFull
-        if kind is None:
-            raise
-        raise kind() from error
-
-
-_KINDS: dict[int, type[errors.MismoError]] = {
-    sqlite3.SQLITE_FULL: errors.DiskFull,
-    sqlite3.SQLITE_BUSY: errors.DatabaseBusy,
-    sqlite3.SQLITE_LOCKED: errors.DatabaseBusy,
-    sqlite3.SQLITE_CANTOPEN: errors.DatabaseDown,
-    sqlite3.SQLITE_READONLY: errors.DatabaseDown,
-    sqlite3.SQLITE_IOERR: errors.DatabaseDown,
-}
-# WAL's shared index can't grow on a full disk; SQLite reports that as a failure to read or write.
-_NO_SPACE_FOR_THE_INDEX = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
-
-
 class SqliteConnection(Connection):
     dialect = Dialect.SQLITE
 
@@ -73,26 +56,22 @@ class SqliteConnection(Connection):
         self._is_to_begin = False
 
     async def fetch_all(self, sql: str, params: Params | None = None) -> Sequence[Row]:
-        rows: Sequence[Row] = await self._hop(_fetch_all, *_prepare(sql, params))
+        rows: Sequence[Row] = await self._hop(calls.fetch_all, *calls.prepare(sql, params))
         return rows
 
-    async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
-        found: list[Sequence[Row]] = await self._hop(_fetch_at_once, queries)
-        return found
-
     async def execute(self, sql: str, params: Params | None = None) -> int:
-        count: int = await self._hop(_execute, *_prepare(sql, params))
+        count: int = await self._hop(calls.execute, *calls.prepare(sql, params))
         return count
 
     async def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
-        await self._hop(_execute_many, sql, rows)
+        await self._hop(calls.execute_many, sql, rows)
 
     async def execute_script(self, sql: str) -> None:
         for statement in sqltext.statements(sql):
             await self.execute(statement)
 
     async def roll_back(self) -> None:
-        await self._hop(_roll_back)
+        await self._hop(calls.roll_back)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -110,62 +89,20 @@ class SqliteConnection(Connection):
             elif (connection := self._connection._connection) is not None:
                 # The future is nobody's: asyncio tells of its exception, should it ever have one.
                 ended = asyncio.get_running_loop().create_future()
-                self._connection._tx.put_nowait((ended, partial(_roll_back, connection)))
+                self._connection._tx.put_nowait((ended, partial(calls.roll_back, connection)))
 
     async def _hop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """One call in the connection's thread. aiosqlite's own methods need two, one of them to close a cursor."""
         if self._is_to_begin:
             self._is_to_begin = False
-            function, arguments = _begun, (function, *arguments)
-        with _translated():
+            function, arguments = calls.begun, (function, *arguments)
+        with translated():
             try:
                 return await self._connection._execute(function, self._connection._conn, *arguments)
             except asyncio.CancelledError:
                 # Nobody waits for the statement any more, but the next user of the connection would wait for its end.
                 self._connection._conn.interrupt()
                 raise
-
-
-def _begun(connection: sqlite3.Connection, function: Callable[..., Any], *arguments: Any) -> Any:
-    connection.execute("BEGIN").close()
-    return function(connection, *arguments)
-
-
-def _fetch_all(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
-    return connection.execute(sql, values).fetchall()
-
-
-def _fetch_at_once(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[Sequence[Row]]:
-    found: list[Sequence[Row]] = []
-    for query in queries:
-        asked = query(found)
-        found.append([] if asked is None else _fetch_all(connection, *_prepare(*asked)))
-    return found
-
-
-def _execute(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> int:
-    cursor = connection.execute(sql, values)
-    count = cursor.rowcount
-    cursor.close()
-    return count
-
-
-def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Params]) -> None:
-    connection.executemany(sql, rows).close()
-
-
-def _prepare(sql: str, params: Params | None) -> tuple[str, dict[str, Any]]:
-    text, lists = sqltext.for_sqlite(sql)
-    values = dict(params or {})
-    for name in lists:
-        items = list(values.pop(name))
-        if items and isinstance(items[0], bytes):
-            # JSON has no bytes; these are bound one by one.
-            text = text.replace(sqltext.json_list(name), f"({', '.join(f':{name}_{n}' for n in range(len(items)))})")
-            values.update({f"{name}_{n}": item for n, item in enumerate(items)})
-        else:
-            values[name] = orjson.dumps(items).decode()
-    return text, values
 
 
 class SqliteDatabase(Database):
@@ -182,9 +119,7 @@ class SqliteDatabase(Database):
         self._writer: SqliteConnection | None = None
         self.turn = turn or Turn()
         self._readers: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
-        # Whoever is in a hurry doesn't wait for a reader that is busy with something long.
-        self._hurried: SqliteConnection | None = None
-        self._hurry = asyncio.Lock()
+        self._hurried: HurriedReaders | None = None
         self._open: list[aiosqlite.Connection] = []
 
     async def open(self) -> None:
@@ -193,7 +128,7 @@ class SqliteDatabase(Database):
             self._writer = SqliteConnection(await self._connect())
             for _ in range(self._reader_count):
                 self._readers.put_nowait(await self._new_reader())
-            self._hurried = await self._new_reader()
+            self._hurried = await HurriedReaders.opened(self._connect_hurried)
         except (sqlite3.DatabaseError, OSError, errors.MismoError) as error:
             await self.close()
             raise errors.StartupError(f"can't open the database {self.path}: {error}") from error
@@ -207,10 +142,22 @@ class SqliteDatabase(Database):
         connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
         self._open.append(connection)
         connection.row_factory = sqlite3.Row
-        with _translated():
-            for pragma in (f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS, self._cache_pragma()):
+        with translated():
+            for pragma in self._pragmas():
                 await connection.execute_fetchall(pragma)
         return connection
+
+    def _connect_hurried(self) -> sqlite3.Connection:
+        """Blocking."""
+        connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=256, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        with translated():
+            for pragma in (*self._pragmas(), "PRAGMA query_only = ON"):
+                connection.execute(pragma).close()
+        return connection
+
+    def _pragmas(self) -> tuple[str, ...]:
+        return f"PRAGMA busy_timeout = {self._busy_timeout_ms}", *_PRAGMAS, self._cache_pragma()
 
     def _cache_pragma(self) -> str:
         share = self.path.stat().st_size // 1024 // CACHE_SHARE
@@ -219,7 +166,10 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         async with self.turn.taken():  # who writes now comes to its end
-            self._writer = self._hurried = None
+            self._writer = None
+            if self._hurried is not None:
+                self._hurried.close()
+                self._hurried = None
             while self._open:
                 await self._open.pop().close()
 
@@ -255,10 +205,16 @@ class SqliteDatabase(Database):
             return await reader.fetch_all(sql, params)
 
     async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
-        async with self._hurry:
-            if self._hurried is None:
-                raise errors.DatabaseDown
-            return await self._hurried.fetch_at_once(queries)
+        found, _ = await self._in_a_hurry().fetch(queries)
+        return found
+
+    async def fetch_and_look(self, queries: Sequence[Query], look: Look[T]) -> tuple[list[Sequence[Row]], T | None]:
+        return await self._in_a_hurry().fetch(queries, look)
+
+    def _in_a_hurry(self) -> HurriedReaders:
+        if self._hurried is None:
+            raise errors.DatabaseDown
+        return self._hurried
 
     async def backup(self, target: str) -> None:
         async with self._reader() as reader:
@@ -325,9 +281,3 @@ def _finish_backup(target: str) -> None:
         tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for table in tables.intersection(NOT_IN_BACKUPS):
             copy.execute(f"DELETE FROM {table}")
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    # SQLite has already rolled back by itself after some errors (a full disk among them).
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 from array import array
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server import ids, log
+from server import errors, ids, log
 from server.analysis.service import AnalysisService, NotHashed
 from server.db.database import Database, Params, Row
 from server.engine.messages import Refusal, answer, refusal
@@ -39,6 +40,13 @@ class Found:
     beats: tuple[array[float], array[float]] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What came of a look at a file: why it can't be played, if so."""
+
+    refusal: Refusal | None
+
+
 class TrackInfo:
     def __init__(self, database: Database, analyses: AnalysisService, file_system: FileSystem, key_format: str):
         """`key_format` as AUDIO_SERVER_KEY_FORMAT: `name` for "Am", `number` for the tonic with C = 0."""
@@ -51,24 +59,52 @@ class TrackInfo:
         """Look a track up, and its file on disk; raises `Refused`."""
         if not isinstance(track_id, str) or not ids.is_id(track_id):
             raise Refused(Refusal.INVALID)
-        # One hop to the database's thread and one to the file system's: each costs more than what is done there.
-        tracks, cues, beats = await self._database.fetch_at_once(
-            [lambda _: playable.track(track_id), lambda _: playable.cues(track_id), self._beats_of_first]
-        )
+        (tracks, cues, beats), seen = await self._found(track_id)
         if not tracks:
             raise Refused(Refusal.NOT_FOUND)
         row = tracks[0]
-        root = row["root"]
-        if row["missing_since"] is not None or root is None or row["unreachable_reason"] is not None:
+        where = _where(row)
+        if where is None:
             raise Refused(Refusal.MISSING)
-        path = os.path.join(bytes(root), bytes(row["path"]))
+        if seen is None:
+            seen = await self._look(*where)
+        if seen.refusal is not None:
+            raise Refused(seen.refusal)
+        return Found(row, where[1], playable.merged_cues(cues), self._analyses.beats_in(beats))
+
+    async def _found(self, track_id: str) -> tuple[list[Sequence[Row]], _Seen | None]:
+        """The rows, and the look at the file if that could be had in the same hop between threads."""
+        is_looking = False
+
+        def look(found: Sequence[Sequence[Row]]) -> _Seen | None:
+            nonlocal is_looking
+            where = _where(found[0][0]) if found[0] else None
+            if where is None:
+                return None
+            is_looking = True
+            try:
+                self._files.call_here(where[0], _check_readable, where[1])
+            except Unresponsive:
+                return None
+            except OSError as error:
+                return _Seen(_refusal(error))
+            return _Seen(None)
+
+        queries = [lambda _: playable.track(track_id), lambda _: playable.cues(track_id), self._beats_of_first]
         try:
-            await self._files.call_at(bytes(root), _check_readable, path)
-        except PermissionError:
-            raise Refused(Refusal.DENIED) from None
-        except (OSError, Unresponsive):
-            raise Refused(Refusal.MISSING) from None
-        return Found(row, path, playable.merged_cues(cues), self._analyses.beats_in(beats))
+            async with asyncio.timeout(self._files.timeout):
+                return await self._database.fetch_and_look(queries, look)
+        except TimeoutError:
+            if is_looking:
+                raise Refused(Refusal.MISSING) from None
+            raise errors.DatabaseBusy from None
+
+    async def _look(self, root: bytes, path: bytes) -> _Seen:
+        try:
+            await self._files.call_at(root, _check_readable, path)
+        except OSError as error:
+            return _Seen(_refusal(error))
+        return _Seen(None)
 
     def _beats_of_first(self, found: Sequence[Sequence[Row]]) -> tuple[str, Params] | None:
         audio_hash = found[0][0]["audio_hash"] if found[0] else None
@@ -141,6 +177,18 @@ def _named(path: bytes) -> dict[str, str]:
             "filePath": path.decode(errors="replace"),
             "filePathBytes": base64.b64encode(path).decode(),
         }
+
+
+def _where(row: Row) -> tuple[bytes, bytes] | None:
+    """The root of a track's library directory and its path, absolute; None when the file is known to be away."""
+    root = row["root"]
+    if row["missing_since"] is not None or root is None or row["unreachable_reason"] is not None:
+        return None
+    return bytes(root), os.path.join(bytes(root), bytes(row["path"]))
+
+
+def _refusal(error: OSError) -> Refusal:
+    return Refusal.DENIED if isinstance(error, PermissionError) else Refusal.MISSING
 
 
 def _check_readable(path: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from server import errors, log
 from server.db.database import Row, to_the_end
-from server.filesystem import DaemonThreads, Unresponsive
+from server.filesystem import Unresponsive
 from server.libraries.model import LibraryDirectory
 from server.scanning import handover, identity, store
 from server.scanning.ending import Ending
@@ -26,6 +26,7 @@ from server.scanning.request import Request, requests
 from server.scanning.trouble import DirectoryWentAway, TakenOver
 from server.scanning.walk import Chunk, Entry, Options, Problem, Walk
 from server.scanning.workers import HUNG
+from server.threads import DaemonThreads
 
 logger = log.get(__name__)
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from functools import partial
 
 import xxhash
 
-from server.filesystem import DaemonThreads
 from server.scanning.walk import is_system_folder
+from server.threads import DaemonThreads
 from server.watching.news import News
 from server.watching.settling import is_audio
 

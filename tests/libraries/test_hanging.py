@@ -113,6 +113,47 @@ async def test_program_answers_and_stops_while_a_mount_hangs(
     assert "Traceback" not in result.err
 
 
+async def test_deck_gets_other_tracks_while_a_mount_hangs(
+    database_url: str, share: fuse.Mounted, music: Path, tmp_path: Path
+) -> None:
+    sound.mp3(music / "local.mp3", 9)
+    program = Program(database_url, tmp_path)
+    async with (
+        program.serving("--library", str(share.place), "--library", str(music)) as server,
+        aiohttp.ClientSession(server.url) as session,
+        session.ws_connect("/ws?topics=library:*&since=0") as raw,
+    ):
+        socket = Socket(raw)
+        ended: set[str] = set()
+
+        def are_both_scanned(event: dict[str, Any]) -> bool:
+            if event["event"] == "library:directory:scan:complete":
+                ended.add(event["data"]["scan"]["library_directory_id"])
+            return len(ended) == 2
+
+        await socket.until(are_both_scanned)
+        async with session.get("/api/tracks?sort=file_name") as answer:
+            *shared, local = [track["id"] for track in (await answer.json())["data"]]
+
+        async def code(track_id: str) -> str:
+            async with session.get(f"/api/audio-server/tracks/{track_id}") as answer:
+                return str((await answer.json())["code"])
+
+        assert {await code(track_id) for track_id in (*shared, local)} == {"analysis_not_complete"}
+        share.hang()
+        waiting = [asyncio.create_task(code(track_id)) for track_id in shared * 3]
+        for _ in range(20):
+            assert await code(local) == "analysis_not_complete"
+        assert not any(task.done() for task in waiting)
+        assert {await task for task in waiting} == {"track_file_missing"}
+        waiting = [asyncio.create_task(code(track_id)) for track_id in shared * 3]
+        assert await code(local) == "analysis_not_complete"
+        result = await server.stop()  # while a thread is still in there
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert result.code == 0, result.err
+    assert "Traceback" not in result.err
+
+
 async def test_share_is_polled(watching: Running, share: fuse.Mounted) -> None:
     await shared(watching, share)
     async with watching.socket("track:*") as socket:
