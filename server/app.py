@@ -27,6 +27,7 @@ from server.companions.definitions import definitions
 from server.companions.service import CompanionService
 from server.companions.supervisor import Supervised
 from server.config import Config
+from server.cores import Cores
 from server.db.database import Connection, Database
 from server.db.uow import UnitOfWork
 from server.duplicates import routes as duplicate_routes
@@ -144,7 +145,8 @@ async def build(
     hub = Hub(event_log)
     bus.attach(hub)
     file_system = FileSystem()
-    workers = WorkerPool(config.scan_workers)
+    cores = Cores()
+    workers = WorkerPool(config.scan_workers, cores)
 
     access = AccessService(database, clock, config.api_token)
     settings = SettingsService(database, uow, event_log, clock)
@@ -154,7 +156,7 @@ async def build(
     plays.history_providers.append(tracks.file_history)
     libraries = LibraryService(database, uow, tracks, file_system, clock)
     tools = Tools(database, uow, tracks, libraries, file_system, workers, clock)
-    scan_process = ScanProcess(config, database, event_log.committed) if config.scan_process else None
+    scan_process = ScanProcess(config, database, cores, event_log.committed) if config.scan_process else None
     scanner = Scanner(tools, bus, config.max_concurrent_scans, scan_process)
     scans = ScanService(tools, bus, scanner)
     libraries.scan_status = scans.directory_status
@@ -176,7 +178,7 @@ async def build(
     suggester = Suggester(tracks, libraries, playlists)
     grouper = Grouper(tracks, suggester, clock)
     duplicates = DuplicateService(database, uow, tracks, operations, suggester, grouper, clock, playlists, cues)
-    supervised = [Supervised(definition, uow, clock) for definition in definitions(config)]
+    supervised = [Supervised(definition, uow, clock, cores) for definition in definitions(config)]
     companions = CompanionService(supervised, bus.signals)
     analysis = assembly.assemble(config, database, uow, event_log, bus, tracks, file_system, clock, analysis_pace)
     link = EngineLink(
@@ -186,6 +188,7 @@ async def build(
         engine_pace
         or EnginePace(config.audio_server_reconnect_delay / 1000, config.audio_server_max_reconnect_delay / 1000),
     )
+    link.on_change = lambda: cores.keep_one(link.state == "connected")
     track_info = TrackInfo(database, analysis.service, file_system, config.audio_server_key_format)
     engine = EngineService(
         link=link, info=track_info, analyses=analysis.service, cues=cues,

@@ -28,6 +28,7 @@ FLOOR = {
     "filesystem": {"errors", "threads"},
     "paths": {"errors"},
     "child": set(),
+    "cores": set(),
     "nesting": set(),
     "db": {"config", "errors", "log", "threads"},
     "events": {"db", "clock", "ids", "errors", "log"},

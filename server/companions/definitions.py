@@ -20,7 +20,8 @@ def definitions(config: Config) -> list[Definition]:
     found = []
     if config.analysis_server_url:
         url = config.analysis_server_url.rstrip("/")
-        found.append(Definition(ANALYSIS, url, _analysis_command(config), HttpHealth(f"{url}/health")))
+        is_own = config.analysis_server_command is None
+        found.append(Definition(ANALYSIS, url, _analysis_command(config), HttpHealth(f"{url}/health"), is_own))
     if config.audio_server_ws_url:
         url = config.audio_server_ws_url
         command = shlex.split(config.audio_server_command) if config.audio_server_command else None

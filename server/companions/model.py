@@ -25,12 +25,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What to start; `command` is None when it is managed elsewhere. `url` is where it is reached."""
+    """What to start; `command` is None when it is managed elsewhere. `url` is where it is reached.
+
+    `is_own`: a process of Mismo's, which works in the background.
+    """
 
     name: str
     url: str
     command: Sequence[str] | None
     health: Health
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from server.companions.health import NotReady
 from server.companions.model import Definition, State, Status
 from server.companions.pace import Pace, RestartLimit
 from server.companions.process import Process
+from server.cores import Cores
 from server.db.uow import UnitOfWork
 from server.events.model import Event
 
@@ -37,6 +38,7 @@ class Supervised:
         definition: Definition,
         uow: UnitOfWork[Event],
         clock: Clock,
+        cores: Cores,
         pace: Pace | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ):
@@ -45,6 +47,7 @@ class Supervised:
         self.pace = pace or Pace()
         self._uow = uow
         self._clock = clock
+        self._cores = cores
         self._monotonic = monotonic
         self._is_wanted = definition.command is not None
         self._is_at_work = False
@@ -144,6 +147,8 @@ class Supervised:
         except OSError as error:
             return f"can't be started: {error.strerror}"
         self._process = process
+        if self.definition.is_own:
+            self._cores.enter(process.pid)
         logger.info("companion started", companion=self.definition.name, pid=process.pid)
         async with asyncio.TaskGroup() as group:
             copying = group.create_task(process.copy_output(self._take_line))
@@ -152,6 +157,7 @@ class Supervised:
             finally:
                 await process.stop()
                 self._process = None
+                self._cores.leave(process.pid)
                 # What it wrote last is read; a stray process that holds its output open isn't waited for.
                 await asyncio.wait({copying}, timeout=_LAST_OUTPUT_SECONDS)
                 copying.cancel()

@@ -105,6 +105,8 @@ class EngineLink:
         self.handler: Handler | None = None
         # Set where several processes share a library: one of them talks to the engine.
         self.is_elsewhere: Callable[[], bool] = lambda: False
+        # Told of every change of `state`.
+        self.on_change: Callable[[], None] = lambda: None
         self._token = token
         self._bus = bus
         self._peer: Peer | None = None
@@ -212,6 +214,7 @@ class EngineLink:
             logger.info("engine link", state=state, url=self.url, detail=detail)
         if state != self.state:
             self.state = state
+            self.on_change()
             self._bus.publish(EngineState(subject="engine", state=state, url=self.url, detail=detail))
 
 

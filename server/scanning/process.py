@@ -16,6 +16,7 @@ from typing import Any
 
 from server import child, log
 from server.config import Config
+from server.cores import Cores
 from server.db.database import Database, to_the_end
 from server.libraries.model import LibraryDirectory
 from server.scanning.job import Ended, Job
@@ -35,10 +36,11 @@ class ScanProcess:
 
     name = "scanning process"
 
-    def __init__(self, config: Config, database: Database, committed: Callable[[int], None]):
+    def __init__(self, config: Config, database: Database, cores: Cores, committed: Callable[[int], None]):
         """`committed` is told the number of the last event that the process has committed."""
         self._config = config
         self._database = database
+        self._cores = cores
         self._committed = committed
         self.process_id: int | None = None
         self._runs: dict[str, ProcessRun] = {}
@@ -86,12 +88,14 @@ class ScanProcess:
         send(writer, self._config)
         pipe = Pipe(reader, writer, verbs)
         self.process_id = process.pid
+        self._cores.enter(process.pid)
         try:
             await pipe.run()
         finally:
             is_surprise = self._pipe is pipe
             self._pipe = self.process_id = None
             await self._end_turn()
+            self._cores.leave(process.pid)
             how = await to_the_end(_end(process))  # or one that hangs would outlive a server that stops just now
         if is_surprise or not was_ready:
             logger.error("the scanning process has ended", how=how)

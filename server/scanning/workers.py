@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator
 
 from server import child, log
+from server.cores import Cores
 from server.scanning.pipe import receive, send
 from server.scanning.reader import Order, Outcome, Task, by_name_only
 from server.scanning.request import Request
@@ -82,8 +83,9 @@ class _Worker:
 class WorkerPool:
     """`count` processes, started when they are first needed. A dead one is replaced; what killed it is reported."""
 
-    def __init__(self, count: int, patience: float = PATIENCE_SECONDS):
+    def __init__(self, count: int, cores: Cores, patience: float = PATIENCE_SECONDS):
         self.count = count
+        self._cores = cores
         self._patience = patience
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         for _ in range(count):
@@ -124,7 +126,7 @@ class WorkerPool:
                 self._idle.put_nowait(worker)
             else:
                 # Also when the caller was cancelled: an answer on its way would be taken for the next request's.
-                self._started.discard(worker)
+                self._forget(worker)
                 self._idle.put_nowait(None)
                 await worker.stop()
         return outcomes, None
@@ -135,14 +137,19 @@ class WorkerPool:
             return worker
         if worker is not None:
             # It ended while it had nothing to do, so no file is to blame.
-            self._started.discard(worker)
+            self._forget(worker)
         try:
             worker = await _Worker.start()
         except BaseException:
             self._idle.put_nowait(None)
             raise
         self._started.add(worker)
+        self._cores.enter(worker.process_id)
         return worker
+
+    def _forget(self, worker: _Worker) -> None:
+        self._started.discard(worker)
+        self._cores.leave(worker.process_id)
 
     @property
     def process_ids(self) -> list[int]:
@@ -152,7 +159,7 @@ class WorkerPool:
     async def close(self) -> None:
         for worker in list(self._started):
             await worker.stop()
-        self._started.clear()
+            self._forget(worker)
 
 
 def _killed(task: Task, order: Order, how: str) -> Outcome:

@@ -18,6 +18,7 @@ from server.companions.health import HttpHealth, NotReady, WebsocketHealth
 from server.companions.model import Definition, State
 from server.companions.pace import Pace
 from server.companions.supervisor import Supervised
+from server.cores import Cores
 from tests.support.application import Running
 from tests.support.process import ended
 from tests.support.websocket import Socket
@@ -56,7 +57,7 @@ async def watched(
     definition = Definition(
         "analysis", url, command or [sys.executable, str(PROGRAM), str(port), *options], HttpHealth(f"{url}/health")
     )
-    companion = Supervised(definition, mismo.app.uow, SystemClock(), QUICK)
+    companion = Supervised(definition, mismo.app.uow, SystemClock(), Cores(), QUICK)
     async with mismo.socket("companion:state") as listening, asyncio.TaskGroup() as group:
         task = group.create_task(companion.run())
         try:

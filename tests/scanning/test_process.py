@@ -17,6 +17,7 @@ from typing import Any, cast
 import pytest
 
 from server.config import Config
+from server.cores import Cores
 from server.db.database import Database
 from server.db.turn import Turn
 from server.scanning import process
@@ -348,7 +349,7 @@ async def test_turn_that_is_asked_for_with_the_end_of_another_is_held() -> None:
     class Line:
         turn = Turn()
 
-    scans = process.ScanProcess(make_config(), cast("Database", Line()), lambda _: None)
+    scans = process.ScanProcess(make_config(), cast("Database", Line()), Cores(), lambda _: None)
     ours, theirs = socketpair()
     server = Pipe(
         *await asyncio.open_connection(sock=ours), {"take_turn": scans._take_turn, "end_turn": scans._end_turn}
