@@ -155,11 +155,13 @@ def claimed(job: Job, claim: Claim) -> Job:
 
 
 def stage_arrived(job: Job, stage: Stage, now: int, deadline: int) -> Job:
-    """The result of a stage is stored. The job is over with the last one, whatever else the server may send."""
+    """The result of a stage is stored. The job is complete with the last one, whatever else the server may send; so is
+    one that had failed before. One that a person has cancelled stays cancelled.
+    """
     stages = tuple(item for item in job.stages if item is not stage)
     clients = () if stage is Stage.STEMS else job.clients
     job = replace(job, stages=stages, clients=clients)
-    if job.state not in ACTIVE:
+    if job.state in (State.COMPLETED, State.CANCELLED):
         return job
     if not stages:
         return _ended(job, State.COMPLETED, None, now)

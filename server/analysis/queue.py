@@ -83,7 +83,7 @@ class Queue:
         for before, after in changed:
             if after.state is State.QUEUED:
                 tx.on_commit(self.woken.set)
-            if after.is_terminal and not before.is_terminal:
+            if after.is_terminal and after.state is not before.state:
                 tx.on_commit(self.woken.set)
                 kind = events.AnalysisComplete if after.state is State.COMPLETED else events.AnalysisFailed
                 tx.emit(

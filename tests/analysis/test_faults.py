@@ -282,6 +282,26 @@ async def test_callbacks_after_the_end_are_taken_and_change_nothing(
         assert it.mismo.app.log.seq == before
 
 
+async def test_job_that_failed_is_complete_once_all_its_results_have_come_late(studio: Opened) -> None:
+    async def sends_nonsense(server: AnalysisServer, job: Ordered) -> None:
+        await server.call(job, "basic_features", {"mode_name": 5})
+
+    async with studio(sends_nonsense, pace={"retries": 0}) as it:
+        job = await it.request(track_id=(await it.track())["id"])
+        assert (await it.outcome(job["id"]))["status"] == "failed"
+        (ordered,) = it.server.jobs.values()
+        async with it.mismo.socket("analysis:*") as socket:
+            assert await it.server.call(ordered, "characteristics", RESULTS["characteristics"]()) == 200
+            after_one = await it.outcome(job["id"])
+            assert (after_one["status"], after_one["stages"]) == ("failed", ["basic_features"])
+            assert await it.server.call(ordered, "basic_features", RESULTS["basic_features"]()) == 200
+            told = (await socket.named("analysis:complete"))["data"]["job"]
+        ended = await it.outcome(job["id"])
+        assert [(end["status"], end["error"], end["stages"]) for end in (told, ended)] == [("completed", None, [])] * 2
+        counts = (await it.mismo.client.get("/api/analysis/queue"))["data"]["states"]
+        assert (counts["completed"], counts["failed"]) == (1, 0)
+
+
 async def answers_500(_: web.Request) -> web.StreamResponse:
     return web.json_response({"error": "no idea"}, status=500)
 
