@@ -127,12 +127,16 @@ class Database(abc.ABC):
     async def fetch_at_once(self, queries: Sequence[Query]) -> list[Sequence[Row]]:
         """Several queries in one go, ahead of all other reading: for answers that somebody on a stage waits for."""
 
-    async def fetch_and_look(self, queries: Sequence[Query], look: Look[T]) -> tuple[list[Sequence[Row]], T | None]:
+    async def fetch_and_look(
+        self, queries: Sequence[Query], look: Look[T], patience: float
+    ) -> tuple[list[Sequence[Row]], T | None]:
         """The same, and what `look` makes of the rows in the thread that found them; there it may block.
 
-        None where there is no such thread, or none to spare: then the caller has to look for itself.
+        None where there is no such thread, or none to spare: then the caller has to look for itself. Raises
+        `TimeoutError` when all of it takes longer than `patience` seconds.
         """
-        return await self.fetch_at_once(queries), None
+        async with asyncio.timeout(patience):
+            return await self.fetch_at_once(queries), None
 
     @abc.abstractmethod
     async def backup(self, target: str) -> None:

@@ -7,64 +7,106 @@ the database said where it is: where others keep the cores busy, each hop may ha
 from __future__ import annotations
 
 import asyncio
+import queue
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from server.db import sqlite_calls as calls
 from server.db.database import Look, Query, Row
 from server.db.sqlite_errors import translated
-from server.threads import DaemonThreads
 
 T = TypeVar("T")
-COUNT = 3
 
 
 class HurriedReaders:
-    def __init__(self) -> None:
-        self._threads = DaemonThreads(COUNT, "hurried reader")
-        self._free: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+    def __init__(self, connections: Sequence[sqlite3.Connection]):
+        """Each is used by a thread of its own from now on."""
+        self._free: asyncio.LifoQueue[_Thread] = asyncio.LifoQueue()
+        for connection in connections:
+            self._free.put_nowait(_Thread(connection))
         self._is_closed = False
 
-    @classmethod
-    async def opened(cls, connect: Callable[[], sqlite3.Connection]) -> HurriedReaders:
-        """`connect` is called in a thread, and what it returns is used by others, one at a time."""
-        readers = cls()
-        try:
-            for _ in range(COUNT):
-                opening = asyncio.get_running_loop().run_in_executor(readers._threads, connect)
-                readers._free.put_nowait(await opening)
-        except BaseException:
-            readers.close()
-            raise
-        return readers
-
     async def fetch(
-        self, queries: Sequence[Query], look: Look[T] | None = None
+        self, queries: Sequence[Query], look: Look[T] | None = None, patience: float | None = None
     ) -> tuple[list[Sequence[Row]], T | None]:
-        """As `Database.fetch_and_look`."""
-        connection = await self._free.get()
+        """As `Database.fetch_and_look`, or `fetch_at_once` where nothing is to be looked at."""
+        thread = await self._free.get()
         if self._free.empty():
-            look = None  # it may never return, and one reader must always come back
-        ended = asyncio.get_running_loop().run_in_executor(self._threads, _fetch, connection, queries, look)
-        ended.add_done_callback(lambda done: self._back(connection, done))
-        with translated():
-            return await asyncio.shield(ended)
+            look = None  # it may never return, and one thread must always come back
+        answer = self._ask(thread, partial(_fetch, thread.connection, queries, look))
+        # Cheaper than `asyncio.timeout`, which is felt here.
+        loop = asyncio.get_running_loop()
+        giving_up = None if patience is None else loop.call_later(patience, _give_up, answer)
+        try:
+            with translated():
+                found: tuple[list[Sequence[Row]], T | None] = await answer
+        finally:
+            if giving_up is not None:
+                giving_up.cancel()
+        return found
 
-    def _back(self, connection: sqlite3.Connection, done: asyncio.Future[Any]) -> None:
-        if not done.cancelled():
-            done.exception()  # seen by who asked, unless he gave up
+    def _ask(self, thread: _Thread, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        thread.call(function, partial(self._back, thread, answer))
+        return answer
+
+    def _back(self, thread: _Thread, answer: asyncio.Future[Any], found: Any, error: BaseException | None) -> None:
         if self._is_closed:
-            connection.close()
+            thread.end()
         else:
-            self._free.put_nowait(connection)
+            self._free.put_nowait(thread)
+        if answer.done():
+            return  # who asked has given up
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found)
 
-    def close(self) -> None:
-        """A reader that looks at a file which never answers isn't waited for."""
+    async def close(self) -> None:
+        """Close what is free. A thread that looks at a file which never answers isn't waited for."""
         self._is_closed = True
         while not self._free.empty():
-            self._free.get_nowait().close()
-        self._threads.shutdown()
+            thread = self._free.get_nowait()
+            await self._ask(thread, thread.connection.close)
+
+
+class _Thread:
+    """Answers in one hop there and one back; an executor's futures take twice as long."""
+
+    def __init__(self, connection: sqlite3.Connection):
+        self.connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Callable[..., None]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="hurried reader", daemon=True).start()
+
+    def call(self, function: Callable[[], Any], back: Callable[..., None]) -> None:
+        """`back` is called in the event loop, with the result and with what was raised."""
+        self._calls.put((function, back))
+
+    def end(self) -> None:
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (order := self._calls.get()) is not None:
+            function, back = order
+            found, raised = None, None
+            try:
+                found = function()
+            except BaseException as error:  # handed on to who asked
+                raised = error
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(back, found, raised)
+            # Nothing of it must be kept alive while the thread waits for the next one.
+            del order, function, back, found, raised
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
 
 
 def _fetch(

@@ -33,6 +33,7 @@ from server.db.turn import Turn
 
 T = TypeVar("T")
 READERS = 3
+HURRIED = 3
 BUSY_TIMEOUT_MS = 5_000
 # Each connection's page cache, a share of the file within bounds: it should hold the inner pages of the indexes, which
 # every look-up passes. The operating system caches the rest; mapping the file into memory would make the process look
@@ -128,7 +129,8 @@ class SqliteDatabase(Database):
             self._writer = SqliteConnection(await self._connect())
             for _ in range(self._reader_count):
                 self._readers.put_nowait(await self._new_reader())
-            self._hurried = await HurriedReaders.opened(self._connect_hurried)
+            hurried = [await asyncio.to_thread(self._connect_hurried) for _ in range(HURRIED)]
+            self._hurried = HurriedReaders(hurried)
         except (sqlite3.DatabaseError, OSError, errors.MismoError) as error:
             await self.close()
             raise errors.StartupError(f"can't open the database {self.path}: {error}") from error
@@ -168,7 +170,7 @@ class SqliteDatabase(Database):
         async with self.turn.taken():  # who writes now comes to its end
             self._writer = None
             if self._hurried is not None:
-                self._hurried.close()
+                await self._hurried.close()
                 self._hurried = None
             while self._open:
                 await self._open.pop().close()
@@ -208,8 +210,10 @@ class SqliteDatabase(Database):
         found, _ = await self._in_a_hurry().fetch(queries)
         return found
 
-    async def fetch_and_look(self, queries: Sequence[Query], look: Look[T]) -> tuple[list[Sequence[Row]], T | None]:
-        return await self._in_a_hurry().fetch(queries, look)
+    async def fetch_and_look(
+        self, queries: Sequence[Query], look: Look[T], patience: float
+    ) -> tuple[list[Sequence[Row]], T | None]:
+        return await self._in_a_hurry().fetch(queries, look, patience)
 
     def _in_a_hurry(self) -> HurriedReaders:
         if self._hurried is None:

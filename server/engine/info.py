@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 from array import array
@@ -92,8 +91,7 @@ class TrackInfo:
 
         queries = [lambda _: playable.track(track_id), lambda _: playable.cues(track_id), self._beats_of_first]
         try:
-            async with asyncio.timeout(self._files.timeout):
-                return await self._database.fetch_and_look(queries, look)
+            return await self._database.fetch_and_look(queries, look, self._files.timeout)
         except TimeoutError:
             if is_looking:
                 raise Refused(Refusal.MISSING) from None

@@ -50,16 +50,18 @@ class Peer:
         async with self._turn:
             # Made first: what can't be said in JSON is a fault of ours, not of the link.
             text = orjson.dumps(message)
+            giving_up = asyncio.get_running_loop().call_later(self._patience, self._give_up)
             try:
-                async with asyncio.timeout(self._patience):
-                    await self._socket.send(text, text=True)
+                await self._socket.send(text, text=True)
             except ConnectionClosed:
                 return False
-            except TimeoutError:
-                self.fault = f"the engine took nothing in for {self._patience:g} s"
-                self._socket.transport.abort()
-                return False
+            finally:
+                giving_up.cancel()
         return True
+
+    def _give_up(self) -> None:
+        self.fault = f"the engine took nothing in for {self._patience:g} s"
+        self._socket.transport.abort()
 
     async def leave(self) -> None:
         """Say goodbye, or hang up on an engine that doesn't take even that in."""
