@@ -49,7 +49,7 @@ class Cores:
         # Again until nothing is new: what was started meanwhile has the cores of who started it, as they were.
         while todo := {thread for process_id in process_ids for thread in _threads(process_id)} - done:
             for thread in todo:
-                with suppress(ProcessLookupError, PermissionError):
+                with suppress(OSError):  # it has ended, or somebody else says where it works
                     os.sched_setaffinity(thread, cores)
             done |= todo
 

@@ -29,7 +29,7 @@ class FileSystem:
         self._free = asyncio.Semaphore(threads)
         self.timeout = timeout
         self._hanging: set[bytes] = set()
-        self._in_other_threads: set[bytes] = set()
+        self._in_other_threads: dict[bytes, object] = {}
         self._at: defaultdict[bytes, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(THREADS_AT_ONE_PLACE))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,13 +49,14 @@ class FileSystem:
         """The same in the very thread that calls this, without a deadline. One call into a place at a time, so that a
         dead mount takes one thread only: raises `Unresponsive` while another is on its way or hangs there.
         """
-        if place in self._hanging or place in self._in_other_threads:
+        call = object()
+        # `setdefault` is one step, which no other thread comes between.
+        if place in self._hanging or self._in_other_threads.setdefault(place, call) is not call:
             raise Unresponsive("the file system may not answer")
-        self._in_other_threads.add(place)
         try:
             return function(*args, **kwargs)
         finally:
-            self._in_other_threads.discard(place)
+            del self._in_other_threads[place]
 
     async def _call(self, place: bytes | None, call: Callable[[], T]) -> T:
         future: asyncio.Future[T] | None = None
