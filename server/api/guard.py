@@ -45,6 +45,8 @@ class Guard:
     def check_host(self, request: web.Request) -> None:
         """Refuses a Host that isn't ours: a page under a rebound name sends its own."""
         host = request.headers.get("Host", "")
+        if request.host != host and not self._is_allowed_host(request.url.raw_authority):
+            raise errors.HostNotAllowed  # that of an absolute target
         if host in self._known_good:
             return
         if not self._is_allowed_host(host):

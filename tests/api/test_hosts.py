@@ -33,6 +33,20 @@ async def test_any_other_host_is_refused(mismo: Running, host: str) -> None:
     (await exchange(mismo.url, request("GET", "/livez", host=host))).assert_problem(403, "host_not_allowed")
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "[::2]"])
+async def test_host_of_an_absolute_target_counts_too(mismo: Running, host: str) -> None:
+    """RFC 9112, section 3.2.2: it replaces the one in the header."""
+    refused = await exchange(mismo.url, request("GET", f"http://{host}/livez", host="127.0.0.1"))
+    refused.assert_problem(403, "host_not_allowed")
+    refused = await exchange(mismo.url, request("GET", "http://127.0.0.1/livez", host=host))
+    refused.assert_problem(403, "host_not_allowed")
+
+
+@pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:3000"])
+async def test_absolute_target_with_our_own_host_is_let_in(mismo: Running, host: str) -> None:
+    assert (await exchange(mismo.url, request("GET", f"http://{host}/livez", host="127.0.0.1"))).status == 200
+
+
 async def test_missing_host_is_refused(mismo: Running) -> None:
     old = b"GET /livez HTTP/1.0\r\nConnection: close\r\n\r\n"
     (await exchange(mismo.url, old)).assert_problem(403, "host_not_allowed")
@@ -84,3 +98,4 @@ async def test_many_hosts_cost_no_memory(config: Config) -> None:
 class _Request:
     def __init__(self, headers: dict[str, str]):
         self.headers = headers
+        self.host = headers["Host"]
