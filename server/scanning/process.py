@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from server import child, log
+from server import __version__, child, log
 from server.config import Config
 from server.cores import Cores
 from server.db.database import Database, to_the_end
@@ -23,7 +23,7 @@ from server.scanning.job import Ended, Job
 from server.scanning.model import Counts, Failure, Scan
 from server.scanning.pipe import Gone, Pipe, send
 from server.scanning.progress import Progress
-from server.scanning.trouble import ScanFailed, TakenOver
+from server.scanning.trouble import Outdated, ScanFailed, TakenOver
 
 logger = log.get(__name__)
 # The next scan then starts at once, and until then the memory is somebody else's.
@@ -245,7 +245,7 @@ async def _start() -> tuple[asyncio.subprocess.Process, socket.socket]:
     with theirs:
         try:
             process = await asyncio.create_subprocess_exec(
-                *child.command("server.apart", str(theirs.fileno()), parent=os.getpid()),
+                *child.command("server.apart", str(theirs.fileno()), parent=os.getpid(), version=__version__),
                 stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()],
             )  # fmt: skip
         except BaseException:
@@ -262,4 +262,6 @@ async def _end(process: asyncio.subprocess.Process) -> str:
     except TimeoutError:
         process.kill()
         code = await process.wait()
+    if code == child.OTHER_VERSION:
+        return str(Outdated())
     return f"signal {-code}" if code < 0 else f"exit {code}"

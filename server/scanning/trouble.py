@@ -17,6 +17,12 @@ class ScanFailed(Exception):
     """The scan failed in the scanning process, for the reason that the words of this give."""
 
 
+class Outdated(errors.Unavailable):
+    """Another version of Mismo was installed while this one ran: the server must be restarted."""
+
+    code = "restart_needed"
+
+
 # What may happen to any scan; everything else is a fault of the program.
 EXPECTED = (DirectoryWentAway, TakenOver, ScanFailed, errors.MismoError, OSError)
 

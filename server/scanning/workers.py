@@ -7,11 +7,12 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 
-from server import child, log
+from server import __version__, child, log
 from server.cores import Cores
 from server.scanning.pipe import receive, send
 from server.scanning.reader import Order, Outcome, Task, by_name_only
 from server.scanning.request import Request
+from server.scanning.trouble import Outdated
 
 logger = log.get(__name__)
 # A file on the slowest media still comes with so many bytes a second; a worker silent for longer hangs.
@@ -42,7 +43,7 @@ class _Worker:
     async def start(cls) -> _Worker:
         return cls(
             await asyncio.create_subprocess_exec(
-                *child.command("server.scanning.worker", parent=os.getpid()),
+                *child.command("server.scanning.worker", parent=os.getpid(), version=__version__),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=1 << 20,
@@ -50,7 +51,10 @@ class _Worker:
         )
 
     async def read(self, request: Request, patience: float) -> AsyncIterator[list[Outcome]]:
-        """Outcomes as they come; raises `_Died` when the process ends or stays silent for `patience` seconds."""
+        """Outcomes as they come; raises `_Died` when the process ends or stays silent for `patience` seconds.
+
+        Raises `Outdated` when it is of another version.
+        """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -63,10 +67,20 @@ class _Worker:
                 missing -= len(outcomes)
                 yield outcomes
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise _Died(f"ended ({await self.stop()})") from error
+            how = await self._ended()
+            if self._process.returncode == child.OTHER_VERSION:
+                raise Outdated from None
+            raise _Died(f"ended ({how})") from error
         except TimeoutError as error:
             await self.stop()
             raise _Died("hung") from error
+
+    async def _ended(self) -> str:
+        """How it ended by itself: it has closed its side just now, and to be killed only then would hide why."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self._process.wait()
+        return await self.stop()
 
     async def stop(self) -> str:
         """End the process; says how it ended."""

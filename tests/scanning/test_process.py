@@ -20,7 +20,7 @@ from server.config import Config
 from server.cores import Cores
 from server.db.database import Database
 from server.db.turn import Turn
-from server.scanning import process
+from server.scanning import process, workers
 from server.scanning.part import Part
 from server.scanning.pipe import Pipe
 from tests.conftest import IS_POSTGRES, make_config
@@ -368,3 +368,24 @@ async def test_turn_that_is_asked_for_with_the_end_of_another_is_held() -> None:
             pass
         for task in tasks:
             task.cancel()
+
+
+async def test_processes_of_another_version_read_nothing_and_say_so(
+    mismo: Running, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mismo was upgraded in place, and the server that runs is still the old one."""
+    why = "Another version of Mismo was installed while this one ran: the server must be restarted."
+    directory = await mismo.added(filled(music, 5))
+    for part in (process, workers):
+        monkeypatch.setattr(part, "__version__", "0.0.1")
+    async with mismo.socket("library:directory:scan:*") as socket:
+        await begun(mismo, directory, socket)
+        said = await socket.named("library:directory:scan:failed")
+    assert said["data"]["scan"]["error"] == f"the scanning process can't be started: {why}"
+    file = {"file_path": str(music / "0.mp3")}
+    answer = await mismo.client.request("POST", "/api/tracks", file)
+    assert (answer.status, answer.json["code"], answer.json["detail"]) == (503, "restart_needed", why)
+    assert await total(mismo) == 0
+    monkeypatch.undo()
+    await mismo.client.post("/api/tracks", file, status=201)
+    assert (await mismo.scanned(directory["id"]))["counts"]["added"] == 4
